@@ -1,0 +1,160 @@
+//! The plan: what will run, checked, typed and immutable. No tokio, no I/O: `docmill check` stops here.
+//!
+//! [`Plan::from_raw`] takes the merged configuration and the registry, and gives a plan or every complaint at once.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use docmill_api::{Digest, Embedding, PayloadKind, Tier};
+use serde::Serialize;
+use serde_json::Value;
+
+/// What will run.
+#[derive(Clone, Debug, Serialize)]
+pub struct Plan {
+    /// The pipeline's name: its file, without directories.
+    pub name: String,
+    /// The directory that relative paths are relative to.
+    pub base: PathBuf,
+    /// What holds for the whole run.
+    pub run: RunSettings,
+    /// In topological order: every stage stands after its inputs.
+    pub stages: Vec<StagePlan>,
+    /// Of all that changes the rows.
+    pub fingerprint: Digest,
+}
+
+/// The `[run]` table.
+#[derive(Clone, Debug, Serialize)]
+pub struct RunSettings {
+    /// Bytes of documents in flight, all queues and stages together.
+    pub memory: u64,
+    /// Threads of the CPU pool.
+    pub cpu_threads: usize,
+    /// Where a run keeps what outlives it; absolute.
+    pub state: PathBuf,
+    /// What an accepted document survives.
+    pub durability: Durability,
+    /// How long a stop lets work in hand finish.
+    pub drain: Duration,
+}
+
+/// What an accepted document survives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Durability {
+    /// The end of the process, however it ends.
+    Process,
+    /// A power cut.
+    Power,
+}
+
+/// One stage of a plan.
+#[derive(Clone, Debug, Serialize)]
+pub struct StagePlan {
+    /// The user's name for it.
+    pub id: String,
+    /// Its kind.
+    pub kind: String,
+    /// Where its work runs.
+    pub tier: Tier,
+    /// Whether it begins, continues or ends the graph.
+    pub role: Role,
+    /// What it takes.
+    pub takes: Vec<PayloadKind>,
+    /// What it gives.
+    pub gives: Vec<PayloadKind>,
+    /// Positions in [`Plan::stages`] of the stages that it reads, in the file's order.
+    pub inputs: Vec<usize>,
+    /// Media types that it accepts, with `*` at the end of a pattern; empty for all.
+    pub accept: Vec<String>,
+    /// How many records or batches it works on at once.
+    pub width: Width,
+    /// The capacity of each edge into it, in records.
+    pub queue: usize,
+    /// How long one record or batch may take.
+    pub timeout: Duration,
+    /// What follows a transient error.
+    pub retry: Retry,
+    /// How its batches are made, for a stage that takes batches.
+    pub batch: Option<Batch>,
+    /// Where a CPU stage runs.
+    pub isolation: Isolation,
+    /// A child's memory limit in bytes, with [`Isolation::Process`].
+    pub child_memory: Option<u64>,
+    /// Its own fields, defaults filled in.
+    pub config: Value,
+    /// Of this stage and all before it.
+    pub fingerprint: Digest,
+    /// The longest way from a source, in stages; a source is at 0.
+    pub depth: usize,
+    /// The embedding that reaches it (or that it makes).
+    pub embedding: Option<Embedding>,
+}
+
+/// Where a stage stands in the graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// No input.
+    Source,
+    /// Between.
+    Stage,
+    /// Makes results durable.
+    Sink,
+}
+
+/// A stage's width: where it starts and between which bounds it may change while the pipeline runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Width {
+    /// At the start.
+    pub start: usize,
+    /// The least.
+    pub min: usize,
+    /// The most.
+    pub max: usize,
+    /// Whether the tuner may change it.
+    pub auto: bool,
+}
+
+/// What follows a transient error.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Retry {
+    /// Attempts in all, the first included.
+    pub attempts: u32,
+    /// The delay before the second attempt; it doubles from there, with jitter.
+    pub min: Duration,
+    /// The longest delay.
+    pub max: Duration,
+    /// The most time that one record's attempts and delays may take together.
+    pub total: Duration,
+}
+
+/// How batches are made: one is handed over when any of the three is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Batch {
+    /// Items.
+    pub items: usize,
+    /// Tokens.
+    pub tokens: u64,
+    /// The age of the oldest item.
+    pub wait: Duration,
+}
+
+/// Where a CPU stage runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Isolation {
+    /// In the pool of this process.
+    Thread,
+    /// In child processes.
+    Process,
+}
+
+impl Plan {
+    /// The stage with this id.
+    #[must_use]
+    pub fn stage(&self, id: &str) -> Option<&StagePlan> {
+        self.stages.iter().find(|stage| stage.id == id)
+    }
+}

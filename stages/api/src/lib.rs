@@ -1,0 +1,60 @@
+//! The contract between docmill and its stages.
+//!
+//! A pipeline is a graph of stages. A [`Source`] lists documents, [`Stage`]s and [`CpuStage`]s turn one record into
+//! others, a [`Sink`] makes rows durable. This crate holds the traits, what flows between them, how a stage describes
+//! and builds itself, and the frames by which a stage runs in another process. It holds no stage and no engine.
+//!
+//! | to write | implement | it runs |
+//! |---|---|---|
+//! | a lister of documents | [`Source`] | on the event loop |
+//! | a stage that waits (network, disk, a model) | [`Stage`] | on the event loop, with timeout and retry around it |
+//! | a stage that computes | [`CpuStage`] | on the bounded CPU pool, or in child processes |
+//! | a store | [`Sink`] | on the event loop, one committer |
+//!
+//! Whatever the trait, its author writes no metrics, no retry, no timeout and no limits: the engine wraps the same ones
+//! around every stage. A [`StageFactory`] gives the stage its kind, its typed configuration and its documentation, and
+//! [`Registry::add`] makes it known.
+//!
+//! # Example
+//! A stage that drops the text of documents below a length:
+//! ```
+//! use docmill_api::*;
+//!
+//! struct Longer { than: usize }
+//!
+//! impl CpuStage for Longer {
+//!     fn open(&self, _cx: &StepContext, input: Record) -> Result<Box<dyn Work>, StageError> {
+//!         let than = self.than;
+//!         Ok(one_shot(move |_cx, out| {
+//!             match &input.payload {
+//!                 Payload::Text(text) if text.content.len() > than => out.emit(input),
+//!                 Payload::Text(_) => out.skip("shorter than wanted"),
+//!                 other => return Err(StageError::unexpected(other.kind())),
+//!             }
+//!             Ok(())
+//!         }))
+//!     }
+//! }
+//! ```
+
+mod context;
+mod document;
+mod error;
+mod factory;
+pub mod frames;
+mod payload;
+mod search;
+mod spec;
+mod stage;
+pub mod units;
+
+pub use async_trait::async_trait;
+pub use context::{Context, Outputs, Step, StepContext, Work, one_shot};
+pub use document::{Digest, Document, SourceItem, canonical_uri};
+pub use error::{ErrorClass, StageError};
+pub use factory::{BuildContext, Embedding, ErasedFactory, Issue, Registry, StageFactory, defaults};
+pub use payload::{Blob, Chunk, Chunks, Page, Part, Payload, PayloadKind, Record, Reference, Slice, Text, TextKind, Vectors};
+pub use search::{Filter, Hit, Provider, Search, StoreInfo};
+pub use spec::{BatchDefaults, FieldSpec, FieldType, StageSpec, Tier};
+pub use stage::{CpuStage, Node, Settled, Sink, Source, Stage};
+pub use tokio_util::sync::CancellationToken;

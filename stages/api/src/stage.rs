@@ -1,0 +1,131 @@
+//! The four traits that a stage author chooses from, and the enum whose variant is the tier.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::{Context, Document, Outputs, Record, SourceItem, StageError, Step, StepContext, Work};
+
+/// Lists documents.
+///
+/// The engine asks for the next item only when there is room for it: a source needs no queue of its own. Listing that
+/// blocks (a directory walk) goes through `tokio::task::spawn_blocking`.
+#[async_trait]
+pub trait Source: Send {
+    /// The next document, or `None` after the last.
+    ///
+    /// # Errors
+    /// `Transient` is retried; anything else ends the run with what was listed so far. One item that cannot be read is
+    /// no error here: list it, and let the stage that reads it say so.
+    async fn next(&mut self, cx: &Context) -> Result<Option<SourceItem>, StageError>;
+}
+
+/// A stage that waits: on network, disk or a model. Runs on the event loop, so it must not compute for long.
+///
+/// Implement [`Stage::process`]; or, where the other side takes batches, [`Stage::process_batch`] with
+/// `batch` in the spec.
+#[async_trait]
+pub trait Stage: Send + Sync {
+    /// Turns one record into others.
+    ///
+    /// Wrong, because it hides a failure from the engine, which would have retried it:
+    /// ```text
+    /// let page = match fetch(&url).await { Ok(page) => page, Err(_) => return Ok(Outputs::new()) };
+    /// ```
+    /// Right: `let page = fetch(&url).await.map_err(|error| StageError::transient(error.to_string()))?;`
+    ///
+    /// # Errors
+    /// See [`crate::ErrorClass`]. Retry, backoff and timeout are the engine's.
+    async fn process(&self, cx: &Context, input: Record) -> Result<Outputs, StageError>;
+
+    /// Turns a batch into one outcome per item, of the same length and in the same order.
+    async fn process_batch(&self, cx: &Context, inputs: Vec<Record>) -> Vec<Result<Outputs, StageError>> {
+        let mut outcomes = Vec::with_capacity(inputs.len());
+        for input in inputs {
+            outcomes.push(self.process(cx, input).await);
+        }
+        outcomes
+    }
+}
+
+/// A stage that computes. Runs on the bounded CPU pool, or in child processes with `isolation = "process"`.
+///
+/// It is synchronous, so that blocking work cannot end up on the event loop. It never waits: not on a channel, not on
+/// a lock held over a step, not on work of its own in the pool.
+pub trait CpuStage: Send + Sync {
+    /// Begins the work on one record. Cheap: the work itself belongs in the steps.
+    ///
+    /// # Errors
+    /// The document fails with it.
+    fn open(&self, cx: &StepContext, input: Record) -> Result<Box<dyn Work>, StageError>;
+
+    /// Works on a batch in one step: one outcome per item, of the same length and in the same order. For stages
+    /// with `batch` in the spec.
+    fn process_batch(&self, cx: &StepContext, inputs: Vec<Record>) -> Vec<Result<Outputs, StageError>> {
+        inputs.into_iter().map(|input| run_to_end(self, cx, input)).collect()
+    }
+
+    /// Whether this input may be worked on in a thread although the stage is isolated: its format is read by code
+    /// that neither hangs nor overflows. No, unless the stage says so.
+    fn trusts(&self, _input: &Record) -> bool {
+        false
+    }
+}
+
+fn run_to_end<S: CpuStage + ?Sized>(stage: &S, cx: &StepContext, input: Record) -> Result<Outputs, StageError> {
+    let mut outputs = Outputs::new();
+    let mut work = stage.open(cx, input)?;
+    while work.step(cx, &mut outputs)? == Step::More {
+        if cx.is_over() {
+            return Err(StageError::rejected("cancelled"));
+        }
+    }
+    Ok(outputs)
+}
+
+/// What became of a document, as a sink is told once all its records came to an end.
+#[derive(Clone, Debug)]
+pub struct Settled {
+    /// Which document, with its version where its content was read.
+    pub document: Arc<Document>,
+    /// Whether all of it was durable. If not, this version's rows have to go.
+    pub done: bool,
+}
+
+/// Makes rows durable.
+///
+/// One committer calls it, never two calls at once. Every method may be called again after a crash with what it was
+/// given before: rows are told apart by `blake3(document, version, part, ordinal)`.
+#[async_trait]
+pub trait Sink: Send + Sync {
+    /// Makes a batch of vectors durable: when it returns, the rows survive the process. One outcome per record,
+    /// the rows that it holds in the store. Rows that are there already are not written twice.
+    async fn write(&self, cx: &Context, batch: Vec<Record>) -> Vec<Result<u64, StageError>>;
+
+    /// Brings documents to rest: of one that is done, the rows of its other versions go; of one that failed, the rows
+    /// that this run wrote for this version.
+    ///
+    /// # Errors
+    /// `Transient` is retried; otherwise the documents fail with it.
+    async fn settle(&self, cx: &Context, documents: &[Settled]) -> Result<(), StageError>;
+
+    /// Ends the run: builds or updates indexes. Called once, after the last settle.
+    ///
+    /// # Errors
+    /// Reported as the run's; what was written stays.
+    async fn close(&self, cx: &Context) -> Result<(), StageError>;
+}
+
+/// A built stage. The variant is the tier: where its work runs.
+pub enum Node {
+    /// Lists documents.
+    Source(Box<dyn Source>),
+    /// Tier 1: async tasks.
+    Io(Arc<dyn Stage>),
+    /// Tier 2: the CPU pool, or child processes.
+    Cpu(Arc<dyn CpuStage>),
+    /// Tier 3: async calls to a model service.
+    Service(Arc<dyn Stage>),
+    /// Makes rows durable.
+    Sink(Arc<dyn Sink>),
+}

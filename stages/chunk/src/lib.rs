@@ -1,0 +1,1 @@
+//! The chunk stage of docmill: text to chunks by tokens or characters at semantic boundaries.

@@ -1,0 +1,1 @@
+//! The download stage of docmill: file and http(s) locations to bytes.

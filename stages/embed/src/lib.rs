@@ -1,0 +1,1 @@
+//! The embed stage of docmill: chunks to vectors by a static model that ships with it.

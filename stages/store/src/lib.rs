@@ -1,0 +1,1 @@
+//! The sinks of docmill: LanceDB tables and JSON lines.

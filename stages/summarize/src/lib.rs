@@ -1,0 +1,1 @@
+//! The summarize stage of docmill: the sentences that say most.
