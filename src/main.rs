@@ -1,2 +1,12 @@
-//! docmill.
-fn main() {}
+//! The `docmill` program: the command line with the stages that ship with it.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    docmill::cli::main_with(|registry| {
+        #[cfg(feature = "builtin")]
+        docmill::builtin::register(registry);
+        #[cfg(not(feature = "builtin"))]
+        let _ = registry;
+    })
+}

@@ -2,12 +2,40 @@
 //!
 //! [`Plan::from_raw`] takes the merged configuration and the registry, and gives a plan or every complaint at once.
 
+mod bound;
+mod bridge;
+mod build;
+pub mod codes;
+mod diagnostic;
+mod draft;
+#[cfg(test)]
+pub(crate) mod fakes;
+mod fields;
+mod fingerprint;
+mod graph;
+mod raw;
+mod run_table;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod width;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use docmill_api::{Digest, Embedding, PayloadKind, Tier};
 use serde::Serialize;
 use serde_json::Value;
+
+pub use bound::{Bound, OVERDRAFT, bound};
+pub use build::{Machine, resolved};
+pub use diagnostic::{Diagnostic, Diagnostics, Location, Place, Severity};
+pub use raw::{Origin, RawPipeline, Spans, dotted, locate};
+pub use run_table::run_defaults;
+pub use settings::{EngineField, engine_fields, role};
+
+/// The most records that one edge may hold: a queue is there to ride out unevenness, not to store a pile.
+pub(crate) const MAX_QUEUE: i64 = 100_000;
 
 /// What will run.
 #[derive(Clone, Debug, Serialize)]

@@ -1,1 +1,23 @@
 //! The chunk stage of docmill: text to chunks by tokens or characters at semantic boundaries.
+//!
+//! One pass encodes the text and keeps where each token ends ([`Tokenizer`], `counts.rs`). A splitter then works on one
+//! part of the text at a time and asks for the length of a candidate by two searches in those ends, so a text is
+//! encoded once however many candidates are weighed. Which two halves of a text may be encoded apart is the subject of
+//! `cuts.rs`; it is what makes the counts exact. This crate knows nothing of documents' formats, and makes no vectors.
+
+mod config;
+mod counts;
+mod cuts;
+mod encoding;
+mod outline;
+mod tokenizer;
+mod work;
+
+pub use config::{ChunkFactory, Config, TypeConfig};
+pub use encoding::{Encoding, UnknownEncoding};
+pub use tokenizer::Tokenizer;
+
+/// Makes the `chunk` stage known.
+pub fn register(registry: &mut docmill_api::Registry) {
+    registry.add::<ChunkFactory>();
+}

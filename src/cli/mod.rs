@@ -1,0 +1,113 @@
+//! The command line: one file a subcommand. The only place that prints.
+
+pub mod check;
+pub mod completions;
+pub mod config;
+pub mod graph;
+pub mod pipeline_args;
+pub mod progress;
+pub mod run;
+pub mod search;
+pub mod stages;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use docmill_api::Registry;
+
+/// The exit code of an environment in which the command cannot work: key, disk, server, store. Resumable.
+pub const ENVIRONMENT: u8 = 4;
+
+/// Turns a pile of documents into a searchable vector store.
+#[derive(Debug, Parser)]
+#[command(name = "docmill", version, about, after_help = AFTER_HELP, disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Begin with `docmill run` beside a pipeline.toml, then ask: `docmill search \"how do queues fill\"`.
+
+Exit codes: 0 all well; 1 more documents failed than --max-failed; 2 usage; 3 configuration;
+4 environment (store, disk, network; resumable); 130 interrupted (resumable).
+Configuration: built-in defaults, the file, DOCMILL_SECTION__KEY variables, --set; the last wins.
+Logs: DOCMILL_LOG=debug (or a filter such as docmill=debug,warn) on standard error.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs a pipeline: documents in, searchable rows out
+    Run(run::Args),
+    /// Checks a pipeline without running it, and explains what it would do
+    Check(check::Args),
+    /// Draws a pipeline's graph
+    Graph(graph::Args),
+    /// Lists the kinds of stage, or explains one: every field with type, default and meaning
+    Stages(stages::Args),
+    /// Prints the resolved configuration, and where each value comes from
+    Config(config::Args),
+    /// Searches the store that a pipeline filled
+    Search(search::Args),
+    /// Prints a completion script for a shell
+    Completions(completions::Args),
+    /// Is a stage for a running pipeline, in a process of its own
+    #[command(hide = true)]
+    StageWorker,
+}
+
+/// Runs the command line with the stages that `register` makes known: the `main` of a program with stages of its own.
+///
+/// ```no_run
+/// fn main() -> std::process::ExitCode {
+///     docmill::cli::main_with(|registry| {
+///         docmill::builtin::register(registry);
+///         // my_stage::register(registry);
+///     })
+/// }
+/// ```
+pub fn main_with(register: impl FnOnce(&mut Registry)) -> ExitCode {
+    let mut registry = Registry::new();
+    register(&mut registry);
+    let cli = Cli::parse();
+    log_to_stderr();
+    let mut out = io::stdout().lock();
+    let mut err = io::stderr();
+    let ended = match cli.command {
+        Command::Run(args) => run::run(args, &registry, &mut out, &mut err),
+        Command::Check(args) => check::run(&args, &registry, &mut out, &mut err),
+        Command::Graph(args) => graph::run(&args, &registry, &mut out, &mut err),
+        Command::Stages(args) => stages::run(&args, &registry, &mut out, &mut err),
+        Command::Config(args) => config::run(&args, &registry, &mut out, &mut err),
+        Command::Search(args) => search::run(args, &registry, &mut out, &mut err),
+        Command::Completions(args) => completions::run(&args, &mut out),
+        Command::StageWorker => crate::runtime::serve_stage_worker(&registry).map(|()| 0).map_err(Into::into),
+    };
+    let ended = ended.and_then(|code| out.flush().map(|()| code).map_err(Into::into));
+    match ended {
+        Ok(code) => ExitCode::from(code),
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Where standard error is gone as well, the exit code still tells.
+            let _ = writeln!(err, "error: {error:#}");
+            ExitCode::from(ENVIRONMENT)
+        }
+    }
+}
+
+/// Whether the reader of our output has gone, as `head` does: no error of ours.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+fn log_to_stderr() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("DOCMILL_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("docmill=warn,docmill_source=warn,docmill_download=warn,docmill_parse=error,docmill_store=warn"));
+    // An embedding program may have set its own: then that one is used.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false).try_init();
+}
+
+/// The event loop of a command. Stacks are large because LanceDB's futures are deep in an unoptimised build.
+fn event_loop() -> io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(16 << 20).build()
+}

@@ -1,0 +1,128 @@
+//! Progress of a run on standard error: a bar on a terminal, a line every few seconds without one.
+
+use std::io::{IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::monitor::{HostUse, Snapshot, host_use};
+use crate::report::{count, size};
+use crate::runtime::View;
+use crate::tune::bottleneck;
+
+/// How progress is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Ui {
+    /// A bar on a terminal, lines without one
+    #[default]
+    Auto,
+    /// Lines
+    Plain,
+    /// Nothing
+    None,
+}
+
+/// How often the bar moves: often enough to look alive, and a quarter of a second costs nothing.
+const TICK: Duration = Duration::from_millis(250);
+
+/// How often a line is written: a log of a night's run stays readable.
+const LINE: Duration = Duration::from_secs(5);
+
+/// Shows a run's progress until it is dropped, and remembers the most memory that the process and its children held.
+pub(super) struct Progress {
+    bar: Option<ProgressBar>,
+    lines: bool,
+    next_line: Instant,
+    peak: u64,
+}
+
+impl Progress {
+    pub(super) fn new(ui: Ui) -> Self {
+        let terminal = std::io::stderr().is_terminal();
+        let bar = (ui == Ui::Auto && terminal).then(|| {
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
+            bar.set_style(ProgressStyle::with_template("{spinner} {wide_msg}").unwrap_or_else(|_| ProgressStyle::default_bar()));
+            bar
+        });
+        let lines = ui == Ui::Plain || (ui == Ui::Auto && !terminal);
+        Self { bar, lines, next_line: Instant::now() + LINE, peak: 0 }
+    }
+
+    /// Shows the run as it moves; never returns.
+    pub(super) async fn follow(&mut self, view: &View) {
+        let mut tick = tokio::time::interval(TICK);
+        loop {
+            tick.tick().await;
+            self.sample();
+            if let Some(bar) = &self.bar {
+                show(bar, &view.snapshot());
+            } else if self.lines && Instant::now() >= self.next_line {
+                self.next_line += LINE;
+                // Where standard error is gone, the run goes on without its lines.
+                let _ = writeln!(std::io::stderr(), "{}", line(&view.snapshot()));
+            }
+        }
+    }
+
+    /// A sentence above the bar.
+    pub(super) fn say(&self, sentence: &str) {
+        match &self.bar {
+            Some(bar) => bar.println(sentence),
+            None => {
+                let _ = writeln!(std::io::stderr(), "{sentence}");
+            }
+        }
+    }
+
+    /// Takes the bar away and tells what was used.
+    pub(super) fn finish(mut self) -> HostUse {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+        self.sample();
+        let used = host_use();
+        HostUse { peak_rss_bytes: self.peak.max(used.peak_rss_bytes), ..used }
+    }
+
+    fn sample(&mut self) {
+        let used = host_use();
+        self.peak = self.peak.max(used.rss_bytes + used.children_rss_bytes);
+    }
+}
+
+fn show(bar: &ProgressBar, snapshot: &Snapshot) {
+    bar.set_message(line(snapshot));
+    bar.tick();
+}
+
+/// A run in one line: `1,204/2,000 documents 60%, 73/s, 11s left, 3 failed, 12.3MiB, parse is the bottleneck`.
+fn line(snapshot: &Snapshot) -> String {
+    let documents = &snapshot.documents;
+    let ended = documents.seen - documents.unfinished;
+    #[expect(clippy::cast_precision_loss, reason = "a rate is shown, not reckoned with")]
+    let (rate, share, left) = {
+        let rate = ended as f64 / snapshot.seconds.max(0.001);
+        (rate, 100.0 * ended as f64 / (documents.seen.max(1)) as f64, documents.unfinished as f64 / rate.max(0.001))
+    };
+    let mut parts = vec![if snapshot.listed {
+        format!("{}/{} documents {share:.0}%", count(ended), count(documents.seen))
+    } else {
+        format!("{} of {}+ documents", count(ended), count(documents.seen))
+    }];
+    parts.push(format!("{rate:.0}/s"));
+    if snapshot.listed && ended > 0 && documents.unfinished > 0 {
+        parts.push(format!("{left:.0}s left"));
+    }
+    if documents.failed > 0 {
+        parts.push(format!("{} failed", count(documents.failed)));
+    }
+    if documents.skipped > 0 {
+        parts.push(format!("{} skipped", count(documents.skipped)));
+    }
+    parts.push(size(snapshot.bytes));
+    let narrow = bottleneck(snapshot).stage;
+    if !narrow.is_empty() {
+        parts.push(format!("{narrow} is the bottleneck"));
+    }
+    parts.join(", ")
+}

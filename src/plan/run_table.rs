@@ -1,0 +1,91 @@
+//! The `[run]` table: what holds for the whole run.
+
+use std::time::Duration;
+
+use docmill_api::units::Size;
+use docmill_api::{FieldSpec, FieldType};
+use serde_json::{Map, Value, json};
+
+use super::fields::{self, Checker, Scope};
+use super::settings::LEAST_MEMORY;
+use super::{Durability, Machine, RunSettings, codes};
+
+/// More threads than any machine that this is built for has CPUs.
+const MAX_THREADS: i64 = 1024;
+
+/// The defaults of `[run]`: the weakest layer of every configuration.
+#[must_use]
+pub fn run_defaults() -> Value {
+    json!({ "memory": "512MiB", "cpu_threads": "auto", "state": ".docmill", "durability": "process", "drain": "30s" })
+}
+
+/// Reads `[run]`. Its defaults are a layer of the configuration, so every key has a value here.
+pub(super) fn read(cx: &mut Checker<'_>, machine: Machine) -> RunSettings {
+    let path = vec!["run".to_owned()];
+    let mut given = match cx.raw.get(&path) {
+        Some(Value::Object(table)) => table.clone(),
+        Some(other) => {
+            let message = format!("`run` must be a table, found {}", fields::found(other));
+            cx.error(codes::WRONG_TYPE, cx.raw.key(&path), message, Some("write a table `[run]`".into()));
+            Map::new()
+        }
+        None => Map::new(),
+    };
+    let scope = Scope { what: "`[run]`", path: &path };
+    let threads = threads(cx, &scope, given.remove("cpu_threads").as_ref(), machine);
+    let checked = fields::table(cx, &scope, &specs(), &["cpu_threads"], &given);
+    let memory = fields::size(checked.get("memory")).unwrap_or(LEAST_MEMORY);
+    if memory < LEAST_MEMORY {
+        let message = format!("`memory` in `[run]` must be at least {}, found {}", Size(LEAST_MEMORY), Size(memory));
+        let help = "one document of ordinary size needs room to pass: \"512MiB\" is usual".to_owned();
+        cx.error(codes::OUT_OF_RANGE, cx.raw.value(&scope.child("memory")), message, Some(help));
+    }
+    if checked.get("durability").and_then(Value::as_str) == Some("power") {
+        let message = "`durability = \"power\"` is not supported by this version".to_owned();
+        let help = "use \"process\": it survives the end of the process, however it ends".to_owned();
+        cx.error(codes::UNSUPPORTED, cx.raw.value(&scope.child("durability")), message, Some(help));
+    }
+    let state = checked.get("state").and_then(Value::as_str).unwrap_or_default();
+    if state.trim().is_empty() && checked.contains_key("state") {
+        let message = "`state` in `[run]` is empty".to_owned();
+        cx.error(codes::OUT_OF_RANGE, cx.raw.value(&scope.child("state")), message, Some("name a directory".into()));
+    }
+    RunSettings {
+        memory,
+        cpu_threads: threads,
+        state: cx.raw.base.join(state),
+        durability: Durability::Process,
+        drain: fields::duration(checked.get("drain")).unwrap_or(Duration::from_secs(30)),
+    }
+}
+
+fn specs() -> Vec<FieldSpec> {
+    let defaults = run_defaults();
+    let field = |name: &'static str, ty| FieldSpec::new(name, ty, defaults[name].clone(), "");
+    vec![
+        field("memory", FieldType::Size),
+        field("state", FieldType::Text),
+        field("durability", FieldType::Choice(&["process", "power"])),
+        field("drain", FieldType::Duration),
+    ]
+}
+
+fn threads(cx: &mut Checker<'_>, scope: &Scope<'_>, given: Option<&Value>, machine: Machine) -> usize {
+    let cpus = machine.cpus.max(1);
+    match given {
+        None => cpus,
+        Some(Value::String(word)) if word == "auto" => cpus,
+        Some(Value::Number(number)) if number.as_i64().is_some() => {
+            let ty = FieldType::Integer { min: 1, max: MAX_THREADS };
+            let checked =
+                fields::value(cx, scope.what, &ty, &Value::Number(number.clone()), &scope.child("cpu_threads"));
+            fields::integer(checked.as_ref()).unwrap_or(cpus)
+        }
+        Some(other) => {
+            let found = fields::found(other);
+            let message = format!("`cpu_threads` in `[run]` must be \"auto\" or a whole number, found {found}");
+            cx.error(codes::WRONG_TYPE, cx.raw.value(&scope.child("cpu_threads")), message, None);
+            cpus
+        }
+    }
+}

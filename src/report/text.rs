@@ -1,0 +1,116 @@
+//! A report in words, for a terminal.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use super::Report;
+
+/// How many failures are listed one by one; the JSON report has all of them.
+const LISTED: usize = 10;
+
+/// A number with thousands set apart: `12,345`.
+#[must_use]
+pub fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut shown = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            shown.push(',');
+        }
+        shown.push(digit);
+    }
+    shown
+}
+
+/// A number of bytes with its unit: `1.4MiB`.
+#[must_use]
+pub fn size(bytes: u64) -> String {
+    docmill_api::units::Size(bytes).to_string()
+}
+
+/// The report as a few lines for people.
+#[must_use]
+pub fn render(report: &Report) -> String {
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    let _ = summary(&mut text, report);
+    let _ = stages(&mut text, report);
+    let _ = failures(&mut text, report);
+    text
+}
+
+fn summary(text: &mut String, report: &Report) -> std::fmt::Result {
+    let documents = &report.documents;
+    let mut states = vec![format!("{} done", count(documents.done))];
+    for (number, state) in [
+        (documents.unchanged, "unchanged"),
+        (documents.skipped, "skipped"),
+        (documents.failed, "failed"),
+        (documents.cancelled, "cancelled"),
+        (documents.unfinished, "unfinished"),
+    ] {
+        if number > 0 {
+            states.push(format!("{} {state}", count(number)));
+        }
+    }
+    writeln!(text, "{} documents in {:.1} s: {}", count(documents.seen), report.seconds, states.join(", "))?;
+    writeln!(
+        text,
+        "{} read, {} chunks, {} tokens, {} rows; {:.0} documents/s, {:.1} CPU-s, peak memory {}",
+        size(report.bytes),
+        count(report.chunks),
+        count(report.tokens),
+        count(report.rows),
+        report.documents_per_second,
+        report.cpu_seconds,
+        size(report.peak_rss_bytes)
+    )
+}
+
+fn stages(text: &mut String, report: &Report) -> std::fmt::Result {
+    let bottleneck = &report.bottleneck;
+    if bottleneck.stage.is_empty() {
+        return Ok(());
+    }
+    writeln!(text, "bottleneck: {} ({}): {}", bottleneck.stage, bottleneck.resource, bottleneck.because)
+}
+
+fn failures(text: &mut String, report: &Report) -> std::fmt::Result {
+    if !report.skips.is_empty() {
+        let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
+        for skip in &report.skips {
+            *reasons.entry(&skip.reason).or_default() += 1;
+        }
+        let mut reasons: Vec<(&str, usize)> = reasons.into_iter().collect();
+        reasons.sort_by_key(|(_, times)| std::cmp::Reverse(*times));
+        writeln!(text, "skipped:")?;
+        for (reason, times) in reasons.iter().take(LISTED) {
+            writeln!(text, "  {times} × {reason}")?;
+        }
+    }
+    if report.failures.is_empty() {
+        return Ok(());
+    }
+    writeln!(text, "failed:")?;
+    for failure in report.failures.iter().take(LISTED) {
+        let name = failure.document.strip_prefix("file://").unwrap_or(&failure.document);
+        writeln!(text, "  {} ({}): {}", name, failure.stage, failure.error)?;
+    }
+    if report.failures.len() > LISTED {
+        writeln!(text, "  … and {} more: `--report FILE` lists all", count((report.failures.len() - LISTED) as u64))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::count;
+
+    #[test]
+    fn thousands_are_set_apart() {
+        assert_eq!(count(0), "0");
+        assert_eq!(count(999), "999");
+        assert_eq!(count(1000), "1,000");
+        assert_eq!(count(12_345_678), "12,345,678");
+    }
+}

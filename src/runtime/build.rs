@@ -1,0 +1,163 @@
+//! From a plan to a topology: every stage built, every edge opened, nothing spawned.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use docmill_api::{BuildContext, Node, Registry, Source, StageError};
+use tokio::sync::Semaphore;
+
+use super::budget::Budget;
+use super::edge::{Inlet, Outlet};
+use super::gate::Gate;
+use super::intake::{IN_FLIGHT, Intake};
+use super::node::{Job, NodeRuntime, SinkHandle};
+use super::settle::Store;
+use super::shared::Shared;
+use super::tier::cpu::CpuPool;
+use super::tier::process::Role;
+use super::RuntimeOptions;
+use crate::monitor::StageCounters;
+use crate::plan::{Isolation, Plan, StagePlan};
+
+/// Stages and edges, ready to run.
+pub struct Topology {
+    pub(crate) plan: Plan,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) intakes: Vec<(Intake, Box<dyn Source>)>,
+    pub(crate) nodes: Vec<Arc<NodeRuntime>>,
+    pub(crate) stores: Vec<Store>,
+}
+
+/// A stage that could not be built, and why.
+#[derive(Debug, thiserror::Error)]
+#[error("stage `{stage}`: {error}")]
+pub struct BuildError {
+    /// Its id.
+    pub stage: String,
+    /// What it said.
+    pub error: StageError,
+}
+
+impl Topology {
+    /// Builds every stage of a plan.
+    ///
+    /// # Errors
+    /// The first stage that cannot be built: a store that is not ours, a missing file, no permission.
+    pub async fn build(plan: Plan, registry: &Registry, options: &RuntimeOptions) -> Result<Self, BuildError> {
+        let pool = CpuPool::new(plan.run.cpu_threads).map_err(|error| BuildError {
+            stage: "run".into(),
+            error: StageError::fatal(format!("cannot start the CPU pool: {error}")),
+        })?;
+        let budget = Budget::new(plan.run.memory);
+        let shared = Arc::new(Shared::new(budget, pool, options.results, options.watch_polls));
+        let mut edges = Edges::open(&plan);
+        let mut topology = Self { plan, shared, intakes: Vec::new(), nodes: Vec::new(), stores: Vec::new() };
+        let places = Arc::new(Semaphore::new(IN_FLIGHT));
+        let sequence = Arc::new(AtomicU64::new(0));
+        // Sinks first: a store that is not ours is refused before anything else is opened.
+        for index in (0..topology.plan.stages.len()).rev() {
+            let stage = topology.plan.stages[index].clone();
+            let node = topology.build_node(&stage, registry, options).await?;
+            let ends = edges.take(index);
+            topology.place(stage, node, ends, options, &places, &sequence);
+        }
+        topology.intakes.reverse();
+        topology.nodes.reverse();
+        Ok(topology)
+    }
+
+    async fn build_node(
+        &self,
+        stage: &StagePlan,
+        registry: &Registry,
+        options: &RuntimeOptions,
+    ) -> Result<Node, BuildError> {
+        let failed = |error| BuildError { stage: stage.id.clone(), error };
+        let factory = registry
+            .get(&stage.kind)
+            .ok_or_else(|| failed(StageError::fatal(format!("no stage of kind `{}` is built in", stage.kind))))?;
+        let cx = BuildContext {
+            stage: stage.id.clone(),
+            base: self.plan.base.clone(),
+            fingerprint: self.plan.fingerprint,
+            embedding: stage.embedding.clone(),
+            inputs: options.inputs.clone(),
+        };
+        factory.build(stage.config.clone(), &cx).await.map_err(failed)
+    }
+
+    fn place(
+        &mut self,
+        plan: StagePlan,
+        node: Node,
+        (inlet, outlet): (Inlet, Outlet),
+        options: &RuntimeOptions,
+        places: &Arc<Semaphore>,
+        sequence: &Arc<AtomicU64>,
+    ) {
+        let id: Arc<str> = plan.id.as_str().into();
+        let counters = inlet.counters();
+        let shared = Arc::clone(&self.shared);
+        let job = match node {
+            Node::Source(source) => {
+                let intake = Intake {
+                    id,
+                    plan,
+                    outlet,
+                    counters,
+                    shared,
+                    fingerprint: self.plan.fingerprint,
+                    places: Arc::clone(places),
+                    sequence: Arc::clone(sequence),
+                };
+                self.intakes.push((intake, source));
+                return;
+            }
+            Node::Io(stage) | Node::Service(stage) => Job::Async(stage),
+            Node::Cpu(stage) if plan.isolation == Isolation::Process => {
+                let role = Role {
+                    program: options.worker.clone(),
+                    kind: plan.kind.clone(),
+                    config: plan.config.clone(),
+                    memory: plan.child_memory,
+                };
+                Job::Process(stage, role)
+            }
+            Node::Cpu(stage) => Job::Pool(stage),
+            Node::Sink(sink) => {
+                let handle = Arc::new(SinkHandle { sink, turn: tokio::sync::Mutex::new(()) });
+                self.stores.push(Store {
+                    id: Arc::clone(&id),
+                    handle: Arc::clone(&handle),
+                    timeout: plan.timeout,
+                    retry: plan.retry,
+                });
+                Job::Sink(handle)
+            }
+        };
+        let gate = Gate::new(plan.width.min, plan.width.max);
+        self.nodes.push(Arc::new(NodeRuntime { id, plan, job, inlet, outlet, gate, counters, shared }));
+    }
+}
+
+/// The two ends of every stage.
+struct Edges(HashMap<usize, (Inlet, Outlet)>);
+
+impl Edges {
+    fn open(plan: &Plan) -> Self {
+        let mut inlets: Vec<Inlet> =
+            plan.stages.iter().map(|_| Inlet::new(Arc::new(StageCounters::default()))).collect();
+        let mut outlets: Vec<Outlet> = plan.stages.iter().map(|_| Outlet::default()).collect();
+        for (consumer, stage) in plan.stages.iter().enumerate() {
+            for producer in &stage.inputs {
+                outlets[*producer].add(&mut inlets[consumer], stage.queue, &stage.takes, &stage.accept);
+            }
+        }
+        Self(inlets.into_iter().zip(outlets).enumerate().collect())
+    }
+
+    fn take(&mut self, index: usize) -> (Inlet, Outlet) {
+        self.0.remove(&index).expect("every stage has its two ends, taken once")
+    }
+}

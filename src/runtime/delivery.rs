@@ -1,0 +1,303 @@
+//! Delivery: how the engine knows that a document is final.
+//!
+//! Every record under way holds a [`Token`] of its document's [`Delivery`]. Emitting n records adds n tokens; a record
+//! that is durable, was turned into others, or that nobody accepts takes one away. A token that is dropped with no
+//! outcome counts as failed. At zero the document is final, and the delivery goes to the [`Board`], from where the
+//! settler takes it.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use docmill_api::{CancellationToken, Document, StageError};
+use tokio::sync::{Notify, OwnedSemaphorePermit};
+
+/// Why a document failed, and where.
+#[derive(Clone, Debug)]
+pub(crate) struct Failure {
+    pub(crate) stage: Arc<str>,
+    pub(crate) error: StageError,
+    pub(crate) attempts: u32,
+}
+
+/// What was made of a document.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Made {
+    pub(crate) rows: u64,
+    pub(crate) chunks: u64,
+    pub(crate) tokens: u64,
+    pub(crate) summary: Option<String>,
+}
+
+#[derive(Debug, Default)]
+struct Outcome {
+    failure: Option<Failure>,
+    skip: Option<(Arc<str>, String)>,
+    made: Made,
+}
+
+/// One document under way.
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    /// Its place in the order of admission, from 1.
+    pub(crate) sequence: u64,
+    admitted: Arc<Document>,
+    read: OnceLock<Arc<Document>>,
+    outstanding: AtomicUsize,
+    failed: AtomicBool,
+    outcome: Mutex<Outcome>,
+    /// Cancelled when the document fails or the run is aborted.
+    pub(crate) cancel: CancellationToken,
+    bytes: AtomicU64,
+    peak_bytes: AtomicU64,
+    board: Arc<Board>,
+    /// The document's place among those in flight.
+    place: Mutex<Option<OwnedSemaphorePermit>>,
+}
+
+impl Delivery {
+    /// Begins a delivery with one token.
+    pub(crate) fn begin(
+        sequence: u64,
+        document: Arc<Document>,
+        board: &Arc<Board>,
+        place: OwnedSemaphorePermit,
+    ) -> Token {
+        let delivery = Arc::new(Self {
+            sequence,
+            admitted: document,
+            read: OnceLock::new(),
+            outstanding: AtomicUsize::new(1),
+            failed: AtomicBool::new(false),
+            outcome: Mutex::default(),
+            cancel: board.abort.child_token(),
+            bytes: AtomicU64::new(0),
+            peak_bytes: AtomicU64::new(0),
+            board: Arc::clone(board),
+            place: Mutex::new(Some(place)),
+        });
+        Token { delivery, settled: false }
+    }
+
+    /// The document with its content, once a stage has read it; as admitted before.
+    pub(crate) fn document(&self) -> &Arc<Document> {
+        self.read.get().unwrap_or(&self.admitted)
+    }
+
+    /// Notes the document as a stage hands it on: the first with content gives the version.
+    pub(crate) fn note(&self, document: &Arc<Document>) {
+        if document.content.is_some() && self.read.get().is_none() {
+            let _ = self.read.set(Arc::clone(document));
+        }
+    }
+
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.failed.load(Ordering::Relaxed) || self.cancel.is_cancelled()
+    }
+
+    pub(crate) fn failure(&self) -> Option<Failure> {
+        self.outcome().failure.clone()
+    }
+
+    pub(crate) fn skip(&self) -> Option<(Arc<str>, String)> {
+        self.outcome().skip.clone()
+    }
+
+    pub(crate) fn made(&self) -> Made {
+        self.outcome().made.clone()
+    }
+
+    /// The most bytes that its records held at once.
+    pub(crate) fn peak_bytes(&self) -> u64 {
+        self.peak_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Whether it ended because the run was aborted: it is unfinished then, not failed.
+    pub(crate) fn is_unfinished(&self) -> bool {
+        self.board.is_aborted() && (self.failure().is_none_or(|failure| failure.attempts == 0))
+    }
+
+    /// Fails the document outside a token: when its settling failed.
+    pub(crate) fn fail(&self, stage: &Arc<str>, error: StageError, attempts: u32) {
+        self.outcome().failure.get_or_insert(Failure { stage: Arc::clone(stage), error, attempts });
+        self.failed.store(true, Ordering::Relaxed);
+        self.cancel.cancel();
+    }
+
+    /// Gives its place to the next document.
+    pub(crate) fn leave(&self) {
+        self.place.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    pub(crate) fn holds(&self, bytes: u64) {
+        let now = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        self.peak_bytes.fetch_max(now, Ordering::Relaxed);
+    }
+
+    pub(crate) fn releases(&self, bytes: u64) {
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    fn outcome(&self) -> std::sync::MutexGuard<'_, Outcome> {
+        self.outcome.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One record's share in its document's delivery.
+#[derive(Debug)]
+pub(crate) struct Token {
+    delivery: Arc<Delivery>,
+    settled: bool,
+}
+
+impl Token {
+    pub(crate) fn delivery(&self) -> &Arc<Delivery> {
+        &self.delivery
+    }
+
+    /// A token for one more record of the same document.
+    pub(crate) fn split(&self) -> Self {
+        self.delivery.outstanding.fetch_add(1, Ordering::Relaxed);
+        Self { delivery: Arc::clone(&self.delivery), settled: false }
+    }
+
+    /// The record was turned into others, which hold tokens of their own; or the document is cancelled.
+    pub(crate) fn consumed(mut self) {
+        self.settle();
+    }
+
+    /// The record gave nothing, for a reason that is no failure.
+    pub(crate) fn skipped(mut self, stage: &Arc<str>, reason: String) {
+        self.delivery.outcome().skip.get_or_insert((Arc::clone(stage), reason));
+        self.settle();
+    }
+
+    /// The record is durable.
+    pub(crate) fn durable(mut self, made: Made) {
+        {
+            let mut outcome = self.delivery.outcome();
+            outcome.made.rows += made.rows;
+            outcome.made.chunks += made.chunks;
+            outcome.made.tokens += made.tokens;
+            if made.summary.is_some() {
+                outcome.made.summary = made.summary;
+            }
+        }
+        self.settle();
+    }
+
+    /// The record failed for good: so does the document, and its other records stop at the next stage boundary.
+    pub(crate) fn failed(mut self, stage: &Arc<str>, error: StageError, attempts: u32) {
+        self.delivery.fail(stage, error, attempts);
+        self.settle();
+    }
+
+    fn settle(&mut self) {
+        if std::mem::replace(&mut self.settled, true) {
+            return;
+        }
+        if self.delivery.outstanding.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.delivery.board.push(Arc::clone(&self.delivery));
+        }
+    }
+}
+
+impl Drop for Token {
+    fn drop(&mut self) {
+        if !self.settled {
+            // 0 attempts: nobody tried. With the run aborted this is an unfinished document, else a defect of a stage.
+            self.delivery.fail(&Arc::from("engine"), StageError::rejected("lost: a record ended without an outcome"), 0);
+            self.settle();
+        }
+    }
+}
+
+/// Where deliveries wait to be settled. Bounded by the number of documents in flight.
+#[derive(Debug, Default)]
+pub(crate) struct Board {
+    waiting: Mutex<Vec<Arc<Delivery>>>,
+    arrived: Notify,
+    /// Cancelled when the run is aborted; every document's token is its child.
+    pub(crate) abort: CancellationToken,
+}
+
+impl Board {
+    pub(crate) fn is_aborted(&self) -> bool {
+        self.abort.is_cancelled()
+    }
+
+    fn push(&self, delivery: Arc<Delivery>) {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(delivery);
+        self.arrived.notify_one();
+    }
+
+    /// All that wait now, without waiting.
+    pub(crate) fn take(&self) -> Vec<Arc<Delivery>> {
+        std::mem::take(&mut self.waiting.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Waits until something may have arrived.
+    pub(crate) async fn arrived(&self) {
+        self.arrived.notified().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use docmill_api::{Digest, SourceItem};
+    use tokio::sync::Semaphore;
+
+    fn begin(board: &Arc<Board>) -> Token {
+        let item = SourceItem { uri: "file:///a".into(), ..SourceItem::default() };
+        let document = Arc::new(Document::admit(item, Digest::of(&[])));
+        let place = Arc::new(Semaphore::new(1)).try_acquire_owned().expect("one place");
+        Delivery::begin(1, document, board, place)
+    }
+
+    #[test]
+    fn a_document_is_final_when_its_last_token_has_an_outcome() {
+        let board = Arc::new(Board::default());
+        let token = begin(&board);
+        let parts: Vec<Token> = (0..3).map(|_| token.split()).collect();
+        token.consumed();
+        let stage: Arc<str> = "store".into();
+        for (index, part) in parts.into_iter().enumerate() {
+            assert!(board.take().is_empty(), "{index} of 3 parts are durable");
+            part.durable(Made { rows: 2, ..Made::default() });
+        }
+        let settled = board.take();
+        assert_eq!(settled.len(), 1);
+        assert_eq!(settled[0].made().rows, 6);
+        assert!(settled[0].failure().is_none());
+        drop(stage);
+    }
+
+    #[test]
+    fn one_failed_part_fails_the_document_and_cancels_the_others() {
+        let board = Arc::new(Board::default());
+        let token = begin(&board);
+        let other = token.split();
+        token.failed(&"parse".into(), StageError::rejected("broken"), 1);
+        assert!(other.delivery().is_cancelled());
+        assert!(board.take().is_empty(), "the other part still has a token");
+        other.consumed();
+        let failure = board.take()[0].failure().expect("it failed");
+        assert_eq!((&*failure.stage, failure.error.message.as_str()), ("parse", "broken"));
+    }
+
+    #[test]
+    fn a_token_dropped_without_an_outcome_is_a_failure() {
+        let board = Arc::new(Board::default());
+        drop(begin(&board));
+        assert!(board.take()[0].failure().is_some_and(|failure| failure.error.message.starts_with("lost")));
+    }
+
+    #[test]
+    fn a_token_dropped_by_an_aborted_run_leaves_the_document_unfinished() {
+        let board = Arc::new(Board::default());
+        let token = begin(&board);
+        board.abort.cancel();
+        drop(token);
+        assert!(board.take()[0].is_unfinished());
+    }
+}

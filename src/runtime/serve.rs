@@ -1,0 +1,424 @@
+//! What a worker does with a record or a batch: attempt, hand on, try again or give up. Wrapped around every stage alike.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use docmill_api::{
+    Context, CpuStage, ErrorClass, Outputs, Part, Payload, Record, StageError, Step, StepContext, Work,
+};
+use futures::FutureExt;
+
+use super::delivery::{Made, Token};
+use super::edge::{Closed, Envelope, Held};
+use super::node::{Hands, Job, NodeRuntime, SinkHandle};
+use super::retry::Patience;
+use super::tier::cpu::{Ran, message_of};
+use super::tier::process::{Role, Said, Worker};
+use crate::monitor::Cause;
+
+/// What one step in the pool may give before it is handed on: some milliseconds of chunking, so that the next stage
+/// begins early and cancellation is seen soon.
+const STEP_QUOTA: u64 = 256 << 10;
+
+/// Why an attempt did not end well.
+enum Trouble {
+    /// The stage failed; `emitted` records had been handed on by then.
+    Failed { error: StageError, emitted: usize },
+    /// The run was aborted.
+    Aborted,
+}
+
+impl From<Closed> for Trouble {
+    fn from(_: Closed) -> Self {
+        Self::Aborted
+    }
+}
+
+impl Trouble {
+    fn failed(error: StageError) -> Self {
+        Self::Failed { error, emitted: 0 }
+    }
+}
+
+/// An attempt that ended well: whether anything was handed on, and why not.
+#[derive(Default)]
+struct Went {
+    emitted: usize,
+    skip: Option<String>,
+}
+
+impl NodeRuntime {
+    /// Works on one record until it has an outcome.
+    pub(crate) async fn serve(&self, hands: &mut Hands, envelope: Envelope) {
+        let Envelope { record, token, charge: _charge } = envelope;
+        let mut patience = Patience::new(&self.plan.retry);
+        loop {
+            let attempt = match &self.job {
+                Job::Async(stage) => {
+                    let cx = Context { cancel: token.delivery().cancel.clone(), attempt: patience.attempts() };
+                    let call = stage.process(&cx, record.clone());
+                    match self.timed(call).await {
+                        Ok(outputs) => self.hand_on(&token, outputs).await,
+                        Err(error) => Err(Trouble::failed(error)),
+                    }
+                }
+                Job::Process(stage, role) if !stage.trusts(&record) => {
+                    self.serve_in_child(&mut hands.child, role, &record, &token).await
+                }
+                Job::Pool(stage) | Job::Process(stage, _) => self.serve_in_pool(stage, &record, &token).await,
+                Job::Sink(_) => Err(Trouble::failed(StageError::fatal("a sink takes batches"))),
+            };
+            let (error, emitted) = match attempt {
+                Ok(went) => return self.conclude(token, went),
+                Err(Trouble::Aborted) => return,
+                Err(Trouble::Failed { error, emitted }) => (error, emitted),
+            };
+            if emitted > 0 || !self.wait_to_retry(&error, &mut patience, &token).await {
+                return self.fail(token, error, patience.attempts());
+            }
+        }
+    }
+
+    /// Works on a batch until every item has an outcome. Items that failed transiently are tried again together.
+    pub(crate) async fn serve_batch(&self, mut pending: Vec<Envelope>) {
+        let mut patience = Patience::new(&self.plan.retry);
+        while !pending.is_empty() {
+            let records: Vec<Record> = pending.iter().map(|envelope| envelope.record.clone()).collect();
+            let outcomes = self.attempt_batch(records, patience.attempts()).await;
+            let mut again: Vec<(Envelope, StageError)> = Vec::new();
+            for (envelope, outcome) in pending.into_iter().zip(outcomes) {
+                match outcome {
+                    Ok(done) => self.conclude_item(envelope, done).await,
+                    Err(error) if error.class == ErrorClass::Transient => again.push((envelope, error)),
+                    Err(error) => self.fail(envelope.token, error, patience.attempts()),
+                }
+            }
+            let Some((first, error)) = again.first() else { return };
+            if self.wait_to_retry(error, &mut patience, &first.token).await {
+                pending = again.into_iter().map(|(envelope, _)| envelope).collect();
+            } else {
+                for (envelope, error) in again {
+                    self.fail(envelope.token, error, patience.attempts());
+                }
+                return;
+            }
+        }
+    }
+
+    async fn attempt_batch(&self, records: Vec<Record>, attempt: u32) -> Vec<Result<Done, StageError>> {
+        let count = records.len();
+        let cx = Context { cancel: self.shared.board.abort.child_token(), attempt };
+        let outcome: Result<Vec<Result<Done, StageError>>, StageError> = match &self.job {
+            Job::Async(stage) => self
+                .timed(async { Ok(stage.process_batch(&cx, records).await) })
+                .await
+                .map(|outcomes| outcomes.into_iter().map(|outcome| outcome.map(Done::Outputs)).collect()),
+            Job::Pool(stage) | Job::Process(stage, _) => self
+                .batch_in_pool(stage, records)
+                .await
+                .map(|outcomes| outcomes.into_iter().map(|outcome| outcome.map(Done::Outputs)).collect()),
+            Job::Sink(handle) => self.batch_into_sink(handle, &cx, records).await,
+        };
+        match outcome {
+            Ok(outcomes) if outcomes.len() == count => outcomes,
+            Ok(outcomes) => {
+                let message = format!("the stage gave {} outcomes for a batch of {count}", outcomes.len());
+                (0..count).map(|_| Err(StageError::rejected(message.clone()))).collect()
+            }
+            Err(error) => (0..count).map(|_| Err(error.clone())).collect(),
+        }
+    }
+
+    async fn batch_into_sink(
+        &self,
+        handle: &SinkHandle,
+        cx: &Context,
+        records: Vec<Record>,
+    ) -> Result<Vec<Result<Done, StageError>>, StageError> {
+        let _turn = handle.turn.lock().await;
+        let written = self.timed(async { Ok(handle.sink.write(cx, records).await) }).await?;
+        Ok(written.into_iter().map(|outcome| outcome.map(Done::Rows)).collect())
+    }
+
+    async fn conclude_item(&self, envelope: Envelope, done: Done) {
+        let Envelope { record, token, charge } = envelope;
+        match done {
+            Done::Outputs(outputs) => {
+                if let Ok(went) = self.hand_on(&token, outputs).await {
+                    self.conclude(token, went);
+                }
+            }
+            Done::Rows(rows) => {
+                self.counters.output.fetch_add(1, Relaxed);
+                token.durable(made(&record, rows, self.shared.wants_results));
+            }
+        }
+        drop(charge);
+    }
+
+    fn conclude(&self, token: Token, went: Went) {
+        match went {
+            Went { emitted: 0, skip: Some(reason) } => token.skipped(&self.id, reason),
+            _ => token.consumed(),
+        }
+    }
+
+    /// Ends a record for good. A fatal error ends the run: the document stays unfinished then.
+    pub(crate) fn fail(&self, token: Token, error: StageError, attempts: u32) {
+        self.counters.failed.fetch_add(1, Relaxed);
+        if error.class == ErrorClass::Fatal {
+            self.shared.halt(&self.id, error);
+            return;
+        }
+        token.failed(&self.id, error, attempts);
+    }
+
+    async fn wait_to_retry(&self, error: &StageError, patience: &mut Patience, token: &Token) -> bool {
+        if error.class != ErrorClass::Transient {
+            return false;
+        }
+        let Some(delay) = patience.next_delay(error.retry_after) else { return false };
+        self.counters.retries.fetch_add(1, Relaxed);
+        tokio::select! {
+            () = tokio::time::sleep(delay) => {}
+            () = token.delivery().cancel.cancelled() => {}
+        }
+        self.counters.held(Cause::Retry, delay);
+        true
+    }
+
+    /// Runs an async call under the stage's timeout; a panic is the document's failure, not the run's.
+    async fn timed<T>(&self, call: impl Future<Output = Result<T, StageError>>) -> Result<T, StageError> {
+        let start = Instant::now();
+        let outcome = tokio::time::timeout(self.timeout(), AssertUnwindSafe(call).catch_unwind()).await;
+        self.counters.served(start.elapsed());
+        match outcome {
+            Ok(Ok(result)) => result,
+            Ok(Err(panic)) => Err(StageError::rejected(format!("crashed: {}", message_of(panic.as_ref())))),
+            Err(_) => {
+                self.counters.timeouts.fetch_add(1, Relaxed);
+                Err(StageError::transient(self.timed_out()))
+            }
+        }
+    }
+
+    fn timed_out(&self) -> String {
+        format!("timed out after {}", docmill_api::units::Span(self.timeout()))
+    }
+
+    /// Hands records on, waiting for memory and for room.
+    async fn hand_on(&self, token: &Token, outputs: Outputs) -> Result<Went, Trouble> {
+        let (records, skip) = outputs.into_parts();
+        let emitted = self.send_all(token, records).await?;
+        Ok(Went { emitted, skip })
+    }
+
+    async fn send_all(&self, token: &Token, records: Vec<Record>) -> Result<usize, Closed> {
+        let emitted = records.len();
+        for record in records {
+            token.delivery().note(&record.document);
+            if let Payload::Blob(blob) = &record.payload {
+                self.shared.counters.bytes.fetch_add(blob.bytes.len() as u64, Relaxed);
+            }
+            let bytes = record.payload.bytes();
+            let charge = match self.shared.budget.try_reserve(bytes) {
+                Some(charge) => charge,
+                None => {
+                    let start = Instant::now();
+                    let sequence = token.delivery().sequence;
+                    let charge = self.shared.budget.reserve(self.plan.depth, sequence, bytes).await;
+                    self.counters.held(Cause::Memory, start.elapsed());
+                    charge
+                }
+            };
+            let held = Held::new(charge, token, bytes);
+            let media_type = record.document.media_type.clone();
+            let (sent, blocked) = self.outlet.send(record, token, Some(held)).await?;
+            if sent == 0 {
+                let what = media_type.as_deref().unwrap_or("of an unknown type");
+                token.split().skipped(&self.id, format!("no stage accepts it ({what})"));
+            } else {
+                self.counters.output.fetch_add(1, Relaxed);
+            }
+            if !blocked.is_zero() {
+                self.counters.blocked(blocked);
+            }
+        }
+        Ok(emitted)
+    }
+
+    /// Works on one record in the pool, step by step; what a step gives is handed on before the next.
+    async fn serve_in_pool(
+        &self,
+        stage: &Arc<dyn CpuStage>,
+        record: &Record,
+        token: &Token,
+    ) -> Result<Went, Trouble> {
+        let mut went = Went::default();
+        let mut spent = Duration::ZERO;
+        let mut input = Opening::New(Arc::clone(stage), record.clone());
+        loop {
+            let remaining = self.timeout().saturating_sub(spent);
+            let admission = self.shared.pool.admit(self.plan.depth).await;
+            let cancel = token.delivery().cancel.child_token();
+            let cx = StepContext::new(cancel.clone(), Some(Instant::now() + remaining));
+            let stepping = self.shared.pool.run(admission, move || step(input, &cx));
+            let Ok(ran) = tokio::time::timeout(remaining, stepping).await else {
+                // The thread cannot be stopped: it sees this at its next step, and its result is dropped.
+                cancel.cancel();
+                self.counters.timeouts.fetch_add(1, Relaxed);
+                return Err(Trouble::Failed { error: StageError::rejected(self.timed_out()), emitted: went.emitted });
+            };
+            spent += ran.busy;
+            let (work, outputs, result) = self.account(ran).map_err(Trouble::failed)?;
+            let (records, skip) = outputs.into_parts();
+            went.skip = skip.or(went.skip);
+            let step = match result {
+                Ok(step) => step,
+                Err(error) => return Err(Trouble::Failed { error, emitted: went.emitted }),
+            };
+            went.emitted += self.send_all(token, records).await?;
+            let Some(work) = work.filter(|_| step == Step::More) else { return Ok(went) };
+            if token.delivery().is_cancelled() {
+                return Ok(went);
+            }
+            if spent >= self.timeout() {
+                self.counters.timeouts.fetch_add(1, Relaxed);
+                return Err(Trouble::Failed { error: StageError::rejected(self.timed_out()), emitted: went.emitted });
+            }
+            input = Opening::Open(work);
+        }
+    }
+
+    async fn batch_in_pool(
+        &self,
+        stage: &Arc<dyn CpuStage>,
+        records: Vec<Record>,
+    ) -> Result<Vec<Result<Outputs, StageError>>, StageError> {
+        let stage = Arc::clone(stage);
+        let admission = self.shared.pool.admit(self.plan.depth).await;
+        let cancel = self.shared.board.abort.child_token();
+        let cx = StepContext::new(cancel.clone(), Some(Instant::now() + self.timeout()));
+        let stepping = self.shared.pool.run(admission, move || stage.process_batch(&cx, records));
+        match tokio::time::timeout(self.timeout(), stepping).await {
+            Ok(ran) => self.account(ran),
+            Err(_) => {
+                cancel.cancel();
+                self.counters.timeouts.fetch_add(1, Relaxed);
+                Err(StageError::rejected(self.timed_out()))
+            }
+        }
+    }
+
+    fn account<T>(&self, ran: Ran<T>) -> Result<T, StageError> {
+        self.counters.held(Cause::Cpu, ran.held);
+        self.counters.cpu(ran.cpu);
+        self.counters.served(ran.busy);
+        ran.result.map_err(|panicked| StageError::rejected(format!("crashed: {}", panicked.0)))
+    }
+
+    /// Works on one record in a child; what it gives is handed on as it comes. The timeout counts the child's time
+    /// only, not the waiting for room.
+    async fn serve_in_child(
+        &self,
+        child: &mut Option<Worker>,
+        role: &Role,
+        record: &Record,
+        token: &Token,
+    ) -> Result<Went, Trouble> {
+        let mut worker = match child.take() {
+            Some(worker) => worker,
+            None => Worker::start(role).await.map_err(Trouble::failed)?,
+        };
+        let mut went = Went::default();
+        let mut spent = Duration::ZERO;
+        let mut sent = false;
+        let ended = loop {
+            let start = Instant::now();
+            let exchange = async {
+                if !std::mem::replace(&mut sent, true) {
+                    worker.send(record, self.timeout()).await?;
+                }
+                worker.next().await
+            };
+            let said = tokio::time::timeout(self.timeout().saturating_sub(spent), exchange).await;
+            spent += start.elapsed();
+            match said {
+                Ok(Ok(Said::Output(output))) => match self.send_all(token, vec![output]).await {
+                    Ok(emitted) => went.emitted += emitted,
+                    Err(closed) => break Err(closed.into()),
+                },
+                Ok(Ok(Said::End { skip })) => {
+                    went.skip = skip;
+                    *child = Some(worker);
+                    break Ok(());
+                }
+                Ok(Ok(Said::Failed(error))) => {
+                    *child = Some(worker);
+                    break Err(Trouble::Failed { error, emitted: went.emitted });
+                }
+                Ok(Err(gone)) => {
+                    let counter =
+                        if gone.out_of_memory { &self.counters.out_of_memory } else { &self.counters.crashed };
+                    counter.fetch_add(1, Relaxed);
+                    let error = StageError::rejected(gone.message);
+                    break Err(Trouble::Failed { error, emitted: went.emitted });
+                }
+                Err(_) => {
+                    self.counters.timeouts.fetch_add(1, Relaxed);
+                    self.counters.killed.fetch_add(1, Relaxed);
+                    worker.kill().await;
+                    let error = StageError::rejected(self.timed_out());
+                    break Err(Trouble::Failed { error, emitted: went.emitted });
+                }
+            }
+        };
+        self.counters.served(spent);
+        ended.map(|()| went)
+    }
+}
+
+/// What an item of a batch came to.
+enum Done {
+    Outputs(Outputs),
+    Rows(u64),
+}
+
+/// Work that is to be opened, or goes on.
+enum Opening {
+    New(Arc<dyn CpuStage>, Record),
+    Open(Box<dyn Work>),
+}
+
+type Stepped = (Option<Box<dyn Work>>, Outputs, Result<Step, StageError>);
+
+fn step(input: Opening, cx: &StepContext) -> Stepped {
+    let mut outputs = Outputs::with_quota(STEP_QUOTA);
+    let mut work = match input {
+        Opening::Open(work) => work,
+        Opening::New(stage, record) => match stage.open(cx, record) {
+            Ok(work) => work,
+            Err(error) => return (None, outputs, Err(error)),
+        },
+    };
+    let result = work.step(cx, &mut outputs);
+    (Some(work), outputs, result)
+}
+
+fn made(record: &Record, rows: u64, wants_results: bool) -> Made {
+    let Payload::Vectors(vectors) = &record.payload else { return Made { rows, ..Made::default() } };
+    match vectors.chunks.part {
+        Part::Chunk => Made {
+            rows,
+            chunks: vectors.chunks.items.len() as u64,
+            tokens: vectors.chunks.tokens(),
+            summary: None,
+        },
+        Part::Summary => {
+            let summary = vectors.chunks.items.first().filter(|_| wants_results).map(|chunk| chunk.text.to_string());
+            Made { rows, summary, ..Made::default() }
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! What all tasks of a run share: budget, pool, board, counters, and the way a fatal error ends the run.
+
+use std::pin::Pin;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use docmill_api::{CancellationToken, StageError};
+use tokio::task::{JoinHandle, JoinSet};
+
+use super::budget::Budget;
+use super::delivery::Board;
+use super::tier::cpu::{CpuPool, thread_cpu};
+use crate::monitor::RunCounters;
+
+pub(crate) struct Shared {
+    pub(crate) budget: Arc<Budget>,
+    pub(crate) pool: CpuPool,
+    pub(crate) board: Arc<Board>,
+    pub(crate) counters: Arc<RunCounters>,
+    /// Cancelled when sources are to list no more.
+    pub(crate) closing: CancellationToken,
+    pub(crate) paused: tokio::sync::watch::Sender<bool>,
+    pub(crate) wants_results: bool,
+    pub(crate) watches_polls: bool,
+    fatal: Mutex<Option<(Arc<str>, StageError)>>,
+}
+
+impl Shared {
+    pub(crate) fn new(budget: Arc<Budget>, pool: CpuPool, wants_results: bool, watches_polls: bool) -> Self {
+        Self {
+            budget,
+            pool,
+            board: Arc::new(Board::default()),
+            counters: Arc::new(RunCounters::default()),
+            closing: CancellationToken::new(),
+            paused: tokio::sync::watch::Sender::new(false),
+            wants_results,
+            watches_polls,
+            fatal: Mutex::default(),
+        }
+    }
+
+    /// Ends the run because nothing that follows could succeed. The first error is the one that is told.
+    pub(crate) fn halt(&self, stage: &Arc<str>, error: StageError) {
+        self.fatal.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert((Arc::clone(stage), error));
+        self.closing.cancel();
+        self.board.abort.cancel();
+    }
+
+    /// Ends the listing because a source failed; what was listed so far is finished.
+    pub(crate) fn halt_listing(&self, stage: &Arc<str>, error: StageError) {
+        self.fatal.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert((Arc::clone(stage), error));
+        self.closing.cancel();
+    }
+
+    pub(crate) fn fatal(&self) -> Option<(Arc<str>, StageError)> {
+        self.fatal.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Spawns a task of the run, its polls watched where that is wanted.
+    pub(crate) fn spawn<F>(&self, task: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        if self.watches_polls {
+            return tokio::spawn(Watched { task: Box::pin(task), counters: Arc::clone(&self.counters) });
+        }
+        tokio::spawn(task)
+    }
+
+    /// The same, within a set.
+    pub(crate) fn spawn_in<F>(&self, set: &mut JoinSet<F::Output>, task: F)
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        if self.watches_polls {
+            set.spawn(Watched { task: Box::pin(task), counters: Arc::clone(&self.counters) });
+        } else {
+            set.spawn(task);
+        }
+    }
+}
+
+/// How long a task works before it lets others of its thread have a turn. A channel that is never empty or full would
+/// keep a worker going for ever; a tenth of what a blocked event loop is taken to be.
+const TURN: Duration = Duration::from_millis(1);
+
+/// A task's turn on its thread.
+pub(crate) struct Turn(Instant);
+
+impl Turn {
+    pub(crate) fn begin() -> Self {
+        Self(Instant::now())
+    }
+
+    /// Lets others go first once the turn is over. `now` is a moment that the caller has at hand.
+    pub(crate) async fn pass(&mut self, now: Instant) {
+        if now.saturating_duration_since(self.0) >= TURN {
+            tokio::task::yield_now().await;
+            self.0 = Instant::now();
+        }
+    }
+}
+
+/// A task whose longest poll is noted by CPU time of its thread, which another busy process does not disturb.
+struct Watched<F> {
+    task: Pin<Box<F>>,
+    counters: Arc<RunCounters>,
+}
+
+impl<F: Future> Future for Watched<F> {
+    type Output = F::Output;
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let start = thread_cpu();
+        let polled = self.task.as_mut().poll(cx);
+        let took = thread_cpu().saturating_sub(start);
+        self.counters.longest_poll.fetch_max(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX), Relaxed);
+        polled
+    }
+}

@@ -1,0 +1,135 @@
+//! The child's side of process isolation: the same program, told by frames on its standard input which stage to be.
+//!
+//! It is started with a socket as standard input, over which it both reads and writes; standard output and error are
+//! the engine's to keep as a log, so a stray print breaks nothing.
+
+use std::io::{self, BufReader};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use docmill_api::frames::{self, Message, PROTOCOL};
+use docmill_api::{
+    BuildContext, CancellationToken, CpuStage, Digest, Node, Outputs, Record, Registry, StageError, Step, StepContext,
+};
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, set_parent_process_death_signal, setrlimit};
+
+use super::cpu::message_of;
+
+/// The stack on which a child parses. Recursion of a hostile document ends here in an abort of the child, not of the
+/// run: 100,000 nested arrays fit, which an 8 MiB stack does not survive.
+const STACK_BYTES: usize = 256 << 20;
+
+/// What one step of a child may gather before it is sent: large enough that a frame's cost does not show.
+const QUOTA_BYTES: u64 = 4 << 20;
+
+/// Runs a stage for the engine until the engine closes the socket. Call it from a `main` of your own when you embed
+/// docmill; the program's hidden command `stage-worker` does.
+///
+/// # Errors
+/// The socket is none, or the engine speaks another protocol.
+pub fn serve(registry: &Registry) -> io::Result<()> {
+    let socket = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+    // Without the engine there is nobody to work for. Ignored where the system has no such thing: the closed socket
+    // ends this process too.
+    let _ = set_parent_process_death_signal(Some(Signal::KILL));
+    let registry = registry.clone();
+    let worker = std::thread::Builder::new()
+        .name("stage-worker".into())
+        .stack_size(STACK_BYTES)
+        .spawn(move || converse(&registry, &socket))?;
+    worker.join().map_err(|panic| io::Error::other(message_of(panic.as_ref())))?
+}
+
+fn converse(registry: &Registry, socket: &UnixStream) -> io::Result<()> {
+    let mut from = BufReader::new(socket);
+    let mut to = socket;
+    let Some((hello, _)) = frames::read(&mut from)? else { return Ok(()) };
+    let stage = match begin(registry, hello) {
+        Ok(stage) => stage,
+        Err(error) => return frames::write(&mut to, &Message::Failed { error }, &[]),
+    };
+    frames::write(&mut to, &Message::Ready { protocol: PROTOCOL }, &[])?;
+    while let Some((message, body)) = frames::read(&mut from)? {
+        let Message::Input { document, payload, timeout_ms } = message else {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "expected an input"));
+        };
+        let record = Record { document: Arc::new(*document), payload: frames::join(payload, body)? };
+        let end = work(stage.as_ref(), record, timeout_ms, &mut to)?;
+        frames::write(&mut to, &end, &[])?;
+    }
+    Ok(())
+}
+
+fn begin(registry: &Registry, hello: Message) -> Result<Arc<dyn CpuStage>, StageError> {
+    let Message::Hello { protocol, kind, config, memory } = hello else {
+        return Err(StageError::fatal("the engine did not say hello"));
+    };
+    if protocol != PROTOCOL {
+        return Err(StageError::fatal(format!("the engine speaks protocol {protocol}, this program {PROTOCOL}")));
+    }
+    if let Some(memory) = memory {
+        limit_memory(memory);
+    }
+    let factory = registry.get(&kind).ok_or_else(|| StageError::fatal(format!("no stage of kind `{kind}` here")))?;
+    let cx = BuildContext {
+        stage: kind.clone(),
+        base: PathBuf::new(),
+        fingerprint: Digest::of(&[]),
+        embedding: None,
+        inputs: Vec::new(),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| StageError::fatal(format!("no event loop: {error}")))?;
+    match runtime.block_on(factory.build(config, &cx))? {
+        Node::Cpu(stage) => Ok(stage),
+        _ => Err(StageError::fatal(format!("a stage of kind `{kind}` does not run in a process"))),
+    }
+}
+
+/// Limits the address space, to which the stack belongs.
+fn limit_memory(bytes: u64) {
+    let wanted = bytes.saturating_add(STACK_BYTES as u64);
+    let hard = getrlimit(Resource::As).maximum;
+    let limit = hard.map_or(wanted, |hard| hard.min(wanted));
+    // A system that refuses keeps its own limit; the run's report shows the memory that was used.
+    let _ = setrlimit(Resource::As, Rlimit { current: Some(limit), maximum: Some(limit) });
+    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+}
+
+fn work(stage: &dyn CpuStage, record: Record, timeout_ms: u64, to: &mut &UnixStream) -> io::Result<Message> {
+    let deadline = (timeout_ms > 0).then(|| Instant::now() + Duration::from_millis(timeout_ms));
+    let cx = StepContext::new(CancellationToken::new(), deadline);
+    let mut skip = None;
+    let opened = catch_unwind(AssertUnwindSafe(|| stage.open(&cx, record)));
+    let mut work = match opened.map_err(|panic| crashed(panic.as_ref())).and_then(|opened| opened) {
+        Ok(work) => work,
+        Err(error) => return Ok(Message::Failed { error }),
+    };
+    loop {
+        let mut outputs = Outputs::with_quota(QUOTA_BYTES);
+        let stepped = catch_unwind(AssertUnwindSafe(|| work.step(&cx, &mut outputs)));
+        let step = match stepped.map_err(|panic| crashed(panic.as_ref())).and_then(|stepped| stepped) {
+            Ok(step) => step,
+            Err(error) => return Ok(Message::Failed { error }),
+        };
+        let (records, reason) = outputs.into_parts();
+        skip = reason.or(skip);
+        for record in &records {
+            let (message, body) = frames::output(record);
+            frames::write(to, &message, body.as_ref())?;
+        }
+        if step == Step::Done {
+            return Ok(Message::End { skip });
+        }
+    }
+}
+
+fn crashed(panic: &(dyn std::any::Any + Send)) -> StageError {
+    StageError::rejected(format!("crashed: {}", message_of(panic)))
+}

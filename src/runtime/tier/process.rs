@@ -1,0 +1,223 @@
+//! The engine's side of process isolation: one child per worker, fed by frames, killed when time is up, started again
+//! when it is gone.
+
+use std::ffi::OsString;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream as StdUnixStream;
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::{ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use docmill_api::frames::{self, Message, PROTOCOL};
+use docmill_api::{Record, StageError};
+use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::net::UnixStream;
+use tokio::process::{Child, Command};
+
+/// Which program a child is: this one, unless a test or an embedding program says otherwise.
+#[derive(Clone, Debug)]
+pub struct WorkerProgram {
+    /// The file to execute.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<OsString>,
+    /// Variables that it gets besides the few that every child gets.
+    pub variables: Vec<(OsString, OsString)>,
+}
+
+impl WorkerProgram {
+    /// The running program, with the hidden command by which it becomes a child.
+    ///
+    /// # Errors
+    /// The system does not tell which file is running.
+    pub fn current() -> std::io::Result<Self> {
+        Ok(Self {
+            program: std::env::current_exe()?,
+            arguments: vec!["stage-worker".into()],
+            variables: Vec::new(),
+        })
+    }
+}
+
+/// The variables that a child inherits: where to find libraries and temporary files. No secret is among them.
+const INHERITED: [&str; 7] =
+    ["PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TMPDIR", "LANG", "DOCMILL_PDFIUM", "RUST_BACKTRACE"];
+
+/// How long a child may take to start and build its stage.
+const START: Duration = Duration::from_secs(20);
+
+/// What of a child's last words is kept for the error.
+const LAST_WORDS: usize = 2048;
+
+/// What a child is to be.
+#[derive(Clone, Debug)]
+pub(crate) struct Role {
+    pub(crate) program: WorkerProgram,
+    pub(crate) kind: String,
+    pub(crate) config: Value,
+    pub(crate) memory: Option<u64>,
+}
+
+/// A child that is built and waits for an input.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    child: Child,
+    socket: UnixStream,
+    words: Arc<Mutex<Vec<u8>>>,
+}
+
+/// What a child says about an input.
+#[derive(Debug)]
+pub(crate) enum Said {
+    Output(Record),
+    End { skip: Option<String> },
+    Failed(StageError),
+}
+
+/// A child that ended by itself, and why.
+#[derive(Debug)]
+pub(crate) struct Gone {
+    pub(crate) out_of_memory: bool,
+    pub(crate) message: String,
+}
+
+impl Worker {
+    /// Starts a child and waits until its stage is built.
+    pub(crate) async fn start(role: &Role) -> Result<Self, StageError> {
+        let cannot = |error: &dyn std::fmt::Display| {
+            StageError::fatal(format!("cannot start `{}`: {error}", role.program.program.display()))
+        };
+        let (ours, theirs) = StdUnixStream::pair().map_err(|error| cannot(&error))?;
+        ours.set_nonblocking(true).map_err(|error| cannot(&error))?;
+        let mut command = Command::new(&role.program.program);
+        command
+            .args(&role.program.arguments)
+            .env_clear()
+            .envs(INHERITED.iter().filter_map(|name| std::env::var_os(name).map(|value| (name, value))))
+            .envs(role.program.variables.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::from(OwnedFd::from(theirs)))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        let mut child = command.spawn().map_err(|error| cannot(&error))?;
+        // The command holds the child's end of the socket: while it lives, a dead child would not close it.
+        drop(command);
+        let words = Arc::new(Mutex::new(Vec::new()));
+        keep_last_words(child.stdout.take(), &words);
+        keep_last_words(child.stderr.take(), &words);
+        let socket = UnixStream::from_std(ours).map_err(|error| cannot(&error))?;
+        let mut worker = Self { child, socket, words };
+        let built = tokio::time::timeout(START, worker.greet(role)).await;
+        match built {
+            Ok(Ok(())) => Ok(worker),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(cannot(&"it did not answer in time")),
+        }
+    }
+
+    async fn greet(&mut self, role: &Role) -> Result<(), StageError> {
+        let hello = Message::Hello {
+            protocol: PROTOCOL,
+            kind: role.kind.clone(),
+            config: role.config.clone(),
+            memory: role.memory,
+        };
+        let sent = frames::write_async(&mut self.socket, &hello, &[]).await;
+        let answer = match sent {
+            Ok(()) => frames::read_async(&mut self.socket).await,
+            Err(error) => Err(error),
+        };
+        match answer {
+            Ok(Some((Message::Ready { protocol: PROTOCOL }, _))) => Ok(()),
+            Ok(Some((Message::Failed { error }, _))) => Err(error),
+            _ => {
+                let gone = self.gone().await;
+                Err(StageError::fatal(format!("a stage worker did not start: {}", gone.message)))
+            }
+        }
+    }
+
+    /// Sends an input.
+    pub(crate) async fn send(&mut self, record: &Record, timeout: Duration) -> Result<(), Gone> {
+        let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+        let (message, body) = frames::input(record, timeout_ms);
+        match frames::write_async(&mut self.socket, &message, body.as_ref()).await {
+            Ok(()) => Ok(()),
+            Err(_) => Err(self.gone().await),
+        }
+    }
+
+    /// What it says next.
+    pub(crate) async fn next(&mut self) -> Result<Said, Gone> {
+        match frames::read_async(&mut self.socket).await {
+            Ok(Some((Message::Output { document, payload }, body))) => match frames::join(payload, body) {
+                Ok(payload) => Ok(Said::Output(Record { document: Arc::new(*document), payload })),
+                Err(error) => Ok(Said::Failed(StageError::rejected(format!("unreadable output: {error}")))),
+            },
+            Ok(Some((Message::End { skip }, _))) => Ok(Said::End { skip }),
+            Ok(Some((Message::Failed { error }, _))) => Ok(Said::Failed(error)),
+            Ok(Some(_)) => Ok(Said::Failed(StageError::rejected("the stage worker broke the protocol"))),
+            Ok(None) | Err(_) => Err(self.gone().await),
+        }
+    }
+
+    /// Ends it at once.
+    pub(crate) async fn kill(mut self) {
+        // It may be gone already: then there is nothing to kill, and the wait below returns at once.
+        let _ = self.child.kill().await;
+    }
+
+    async fn gone(&mut self) -> Gone {
+        let waited = tokio::time::timeout(Duration::from_secs(2), self.child.wait()).await;
+        let status = match waited {
+            Ok(Ok(status)) => Some(status),
+            _ => {
+                let _ = self.child.start_kill();
+                None
+            }
+        };
+        let words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
+        let said = String::from_utf8_lossy(&words);
+        explain(status, &said)
+    }
+}
+
+fn explain(status: Option<ExitStatus>, said: &str) -> Gone {
+    let last = said.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
+    let starved = said.contains("memory allocation of") || said.contains("out of memory");
+    let signal = status.and_then(|status| status.signal());
+    if starved || signal == Some(9) {
+        return Gone { out_of_memory: true, message: "out of memory: needs more than the stage's `memory`".into() };
+    }
+    if said.contains("overflowed its stack") {
+        return Gone { out_of_memory: false, message: "crashed: nested too deeply (stack overflow)".into() };
+    }
+    let how = match (signal, status.and_then(|status| status.code())) {
+        (Some(signal), _) => format!("crashed with signal {signal}"),
+        (None, Some(code)) => format!("ended with status {code}"),
+        (None, None) => "crashed".into(),
+    };
+    let message = if last.is_empty() { how } else { format!("{how}: {last}") };
+    Gone { out_of_memory: false, message }
+}
+
+/// Reads what a child prints, so that a full pipe never stops it, and keeps the end.
+fn keep_last_words(pipe: Option<impl AsyncRead + Unpin + Send + 'static>, words: &Arc<Mutex<Vec<u8>>>) {
+    let Some(mut pipe) = pipe else { return };
+    let words = Arc::clone(words);
+    tokio::spawn(async move {
+        let mut buffer = [0_u8; 1024];
+        while let Ok(count) = pipe.read(&mut buffer).await {
+            if count == 0 {
+                break;
+            }
+            let mut words = words.lock().unwrap_or_else(PoisonError::into_inner);
+            words.extend_from_slice(&buffer[..count]);
+            let surplus = words.len().saturating_sub(LAST_WORDS);
+            words.drain(..surplus);
+        }
+    });
+}

@@ -1,0 +1,109 @@
+//! The stage, or the resource, that bounds throughput now.
+
+use serde::Serialize;
+
+use crate::monitor::{Snapshot, StageSnapshot};
+
+/// What bounds throughput, and the evidence.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Bottleneck {
+    /// The stage; empty where nothing has run.
+    pub stage: String,
+    /// What of it is scarce: `cpu`, `memory`, `width`, `source` or `store`.
+    pub resource: String,
+    /// The evidence, in a sentence.
+    pub because: String,
+}
+
+/// Names the bottleneck of a run so far.
+///
+/// A stage that bounds throughput works all the time while the stages before it wait for room and those after it wait
+/// for input: so it is the stage whose workers are busy or held the largest share of their time, weighed with how full
+/// its queue is. What it is held by is the resource.
+#[must_use]
+pub fn bottleneck(snapshot: &Snapshot) -> Bottleneck {
+    let loaded = snapshot.stages.iter().filter(|stage| total(stage) > 0.0).max_by(|a, b| load(a).total_cmp(&load(b)));
+    let Some(stage) = loaded else { return Bottleneck::default() };
+    let share = |seconds: f64| 100.0 * seconds / total(stage);
+    let held = stage.held_by.iter().max_by(|a, b| a.1.total_cmp(b.1)).filter(|(_, seconds)| **seconds > stage.busy_seconds);
+    let resource = match (held, stage.tier.as_str()) {
+        (Some((cause, _)), _) => cause.clone(),
+        (None, "cpu") => "cpu".to_owned(),
+        (None, _) if stage.queue.capacity == 0 => "source".to_owned(),
+        (None, _) => "width".to_owned(),
+    };
+    let mut because = format!("its {} are busy {:.0}% of the time", workers(stage), share(stage.busy_seconds));
+    if stage.held_seconds > 0.01 * total(stage) {
+        because.push_str(&format!(", held {:.0}%", share(stage.held_seconds)));
+    }
+    if stage.queue.capacity > 0 {
+        because.push_str(&format!("; its queue holds {:.0} of {} on average", stage.queue.mean, stage.queue.capacity));
+    }
+    Bottleneck { stage: stage.id.clone(), resource, because }
+}
+
+fn workers(stage: &StageSnapshot) -> String {
+    if stage.width == 1 { "worker".to_owned() } else { format!("{} workers", stage.width) }
+}
+
+fn total(stage: &StageSnapshot) -> f64 {
+    stage.busy_seconds + stage.held_seconds + stage.blocked_seconds + stage.starved_seconds
+}
+
+fn load(stage: &StageSnapshot) -> f64 {
+    let working = (stage.busy_seconds + stage.held_seconds) / total(stage);
+    #[expect(clippy::cast_precision_loss, reason = "a queue of some thousands")]
+    let fill = if stage.queue.capacity == 0 { 0.0 } else { stage.queue.mean / stage.queue.capacity as f64 };
+    working + fill
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::monitor::{DocumentCounts, QueueSnapshot};
+
+    fn stage(id: &str, tier: &str, busy: f64, blocked: f64, starved: f64, queue: f64) -> StageSnapshot {
+        StageSnapshot {
+            id: id.into(),
+            tier: tier.into(),
+            width: 2,
+            busy_seconds: busy,
+            blocked_seconds: blocked,
+            starved_seconds: starved,
+            queue: QueueSnapshot { capacity: 50, mean: queue, ..QueueSnapshot::default() },
+            ..StageSnapshot::default()
+        }
+    }
+
+    fn snapshot(stages: Vec<StageSnapshot>) -> Snapshot {
+        Snapshot {
+            run: String::new(),
+            pipeline: String::new(),
+            started: String::new(),
+            seconds: 1.0,
+            listed: true,
+            paused: false,
+            documents: DocumentCounts::default(),
+            bytes: 0,
+            chunks: 0,
+            tokens: 0,
+            rows: 0,
+            memory_used: 0,
+            memory_peak: 0,
+            memory_budget: 0,
+            stages,
+        }
+    }
+
+    #[test]
+    fn the_busy_stage_with_the_full_queue_is_it_and_what_holds_it_is_the_resource() {
+        let mut parse = stage("parse", "cpu", 9.0, 0.1, 0.1, 48.0);
+        let stages = vec![stage("download", "io", 0.5, 9.0, 0.1, 10.0), parse.clone(), stage("chunk", "cpu", 1.0, 0.0, 9.0, 0.2)];
+        let found = bottleneck(&snapshot(stages));
+        assert_eq!((found.stage.as_str(), found.resource.as_str()), ("parse", "cpu"));
+        parse.held_seconds = 20.0;
+        parse.held_by.insert("memory".into(), 20.0);
+        assert_eq!(bottleneck(&snapshot(vec![parse])).resource, "memory");
+        assert_eq!(bottleneck(&snapshot(vec![])), Bottleneck::default());
+    }
+}

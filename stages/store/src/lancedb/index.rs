@@ -1,0 +1,131 @@
+//! What a table needs once the writing is over: few files, a full-text index that covers all rows, no old versions.
+//!
+//! It runs in the committer, so nothing else writes meanwhile; readers keep the version that they opened.
+
+use lance_index::scalar::InvertedIndexParams;
+use lancedb::index::scalar::BTreeIndexBuilder;
+use lancedb::index::{Index, IndexConfig, IndexType};
+use lancedb::table::{CompactionOptions, Duration, OptimizeAction, OptimizeOptions};
+use lancedb::{Result, Table};
+
+use super::schema::TEXT;
+
+/// Fragments below this many rows are small. LanceDB's own figure is a million, and its compaction writes the last
+/// small one anew each time: 131,072 rows are some 400 MB, which bounds what one close may rewrite.
+const ROWS_A_FRAGMENT: usize = 131_072;
+
+/// How many small fragments are left alone: a scan pays about a tenth of a millisecond for each.
+const SMALL_FRAGMENTS: usize = 16;
+
+/// Memory of the full-text builder, all workers together, in MiB. Its own figure is 2 GiB for each worker. What is
+/// over the limit goes to disk as another partition.
+const INDEX_MEMORY: u64 = 256;
+
+/// Below this many rows the full-text index is made anew: some hundred milliseconds, and one piece to search.
+const REBUILD_BELOW: u64 = 50_000;
+
+/// With this many pieces an index is made anew: every search reads all of them.
+const INDEX_PIECES: u32 = 8;
+
+/// From this many rows on, documents are found through an index; below, a scan of one column is as quick.
+const INDEX_DOCUMENTS_FROM: u64 = 100_000;
+
+/// How old a version must be to go: longer than any search that may still read it.
+const KEEP_VERSIONS: i64 = 1;
+
+/// How the text is cut into words, at indexing and at searching alike.
+///
+/// Words are runs of letters and digits in lower case with accents taken off, which suits prose and source code of
+/// all kinds. English endings are taken off, so that `files` finds `file`; a word of another language meets the same
+/// rule on both sides and is still found. Positions, which only phrase queries need, would double the index.
+/// Words of up to 64 letters are kept, so that a hash can be looked for.
+fn words() -> InvertedIndexParams {
+    InvertedIndexParams::default()
+        .lower_case(true)
+        .ascii_folding(true)
+        .stem(true)
+        .remove_stop_words(true)
+        .with_position(false)
+        .max_token_length(Some(65))
+        .memory_limit_mb(INDEX_MEMORY)
+        .num_workers(2)
+}
+
+/// Ends a run. Nothing is done to a table that is as the last run left it; what a crashed run left undone is done now.
+pub(super) async fn bring_up_to_date(table: &Table, changed: bool) -> Result<()> {
+    let rows = table.count_rows(None).await? as u64;
+    let indexes = table.list_indices().await?;
+    let text = indexes.iter().find(|index| index.index_type == IndexType::FTS && index.columns == [TEXT]);
+    let covered = text.is_some_and(|index| index.num_unindexed_rows.unwrap_or(1) == 0);
+    if !changed && (rows == 0 || covered) {
+        return Ok(());
+    }
+    compact(table, rows).await?;
+    if rows > 0 {
+        cover_text(table, text, rows).await?;
+        cover_documents(table, &indexes, rows).await?;
+    }
+    prune(table).await
+}
+
+async fn cover_text(table: &Table, existing: Option<&IndexConfig>, rows: u64) -> Result<()> {
+    let addable = existing.filter(|index| {
+        rows >= REBUILD_BELOW && index.num_unindexed_rows.unwrap_or(rows) < rows / 4 && pieces(index) < INDEX_PIECES
+    });
+    match addable {
+        Some(index) => add_to(table, index).await,
+        None => table.create_index(&[TEXT], Index::FTS(words())).replace(true).execute().await,
+    }
+}
+
+async fn cover_documents(table: &Table, indexes: &[IndexConfig], rows: u64) -> Result<()> {
+    if rows < INDEX_DOCUMENTS_FROM {
+        return Ok(());
+    }
+    match indexes.iter().find(|index| index.columns == ["document"]) {
+        Some(index) if pieces(index) < INDEX_PIECES => add_to(table, index).await,
+        _ => table.create_index(&["document"], Index::BTree(BTreeIndexBuilder::default())).execute().await,
+    }
+}
+
+fn pieces(index: &IndexConfig) -> u32 {
+    index.num_segments.unwrap_or(INDEX_PIECES)
+}
+
+/// Adds a piece to an index that covers the rows it did not. LanceDB's other way merges them into the newest piece,
+/// which reads that piece whole.
+async fn add_to(table: &Table, index: &IndexConfig) -> Result<()> {
+    let options = OptimizeOptions::append().index_names(vec![index.name.clone()]);
+    table.optimize(OptimizeAction::Index(options)).await.map(drop)
+}
+
+/// Merges small fragments, where there are many or where a tenth of all rows was deleted.
+async fn compact(table: &Table, rows: u64) -> Result<()> {
+    let Some(native) = table.as_native() else { return Ok(()) };
+    let small = native.num_small_files(ROWS_A_FRAGMENT).await?;
+    let deleted = native.count_deleted_rows().await? as u64;
+    if small <= SMALL_FRAGMENTS && deleted <= rows / 10 {
+        return Ok(());
+    }
+    let options = CompactionOptions {
+        target_rows_per_fragment: ROWS_A_FRAGMENT,
+        max_bytes_per_file: Some(512 << 20),
+        // One fragment at a time, in small batches, so that memory does not follow the size of the table.
+        num_threads: Some(1),
+        batch_size: Some(1_024),
+        io_buffer_size: Some(64 << 20),
+        ..CompactionOptions::default()
+    };
+    table.optimize(OptimizeAction::Compact { options, remap_options: None }).await.map(drop)
+}
+
+/// Deletes what only old versions hold. Files that no version names are left for a week, as LanceDB does: they may
+/// belong to somebody who writes.
+async fn prune(table: &Table) -> Result<()> {
+    let action = OptimizeAction::Prune {
+        older_than: Some(Duration::hours(KEEP_VERSIONS)),
+        delete_unverified: None,
+        error_if_tagged_old_versions: None,
+    };
+    table.optimize(action).await.map(drop)
+}

@@ -1,0 +1,118 @@
+//! The sink `lancedb`: one table of rows with their vectors, in a directory of LanceDB tables.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | `place` | finds out whether the directory and the table are ours to write, then opens or makes them |
+//! | `schema` | the columns, and records turned into them |
+//! | `sink` | appends, and replaces or takes back documents: the one committer |
+//! | `lookup` | what the table holds of given documents |
+//! | `index` | what is done once the run ends: full-text index, few files, no old versions |
+//! | `search` | reads the table, also beside a run that writes it |
+
+mod index;
+mod lookup;
+mod place;
+mod schema;
+mod search;
+mod sink;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use docmill_api::{
+    BatchDefaults, BuildContext, FieldSpec, FieldType, Issue, Node, PayloadKind, Search, StageError, StageFactory,
+    StageSpec, Tier, async_trait,
+};
+use serde::Deserialize;
+
+use self::place::Place;
+
+/// The table of `kind = "lancedb"`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LanceDbConfig {
+    /// The directory of the database; relative to the pipeline file.
+    pub uri: String,
+    /// The table in it.
+    pub table: String,
+}
+
+/// Makes the sink `lancedb` and opens its table for searching.
+#[derive(Clone, Copy, Debug)]
+pub struct LanceDb;
+
+#[async_trait]
+impl StageFactory for LanceDb {
+    type Config = LanceDbConfig;
+    const KIND: &'static str = "lancedb";
+    const REVISION: u32 = 1;
+
+    fn spec() -> StageSpec {
+        StageSpec {
+            summary: "Writes rows with their vectors to a LanceDB table, and keeps a full-text index on it.",
+            takes: &[PayloadKind::Vectors],
+            gives: &[],
+            tier: Tier::Io,
+            fields: vec![
+                FieldSpec::new(
+                    "uri",
+                    FieldType::Text,
+                    ".docmill/lance".into(),
+                    "The directory of the database, relative to the pipeline file.",
+                ),
+                FieldSpec::new("table", FieldType::Text, "chunks".into(), "The table in it; made if missing."),
+            ],
+            // A commit costs about 3 ms whatever it holds, and leaves a file: 8,192 rows a commit make that cost
+            // vanish and cost some 25 MB while they are written.
+            batch: Some(BatchDefaults { items: 8_192, tokens: 4_000_000, wait: Duration::from_secs(1) }),
+            width: Some(1),
+            timeout: Duration::from_secs(60),
+            guarantees: "A row written twice is there once. A changed document keeps its old rows until all new ones \
+                         are durable; one that failed leaves none behind. Survives the end of the process.",
+            example: "[stages.store]\nkind = \"lancedb\"\ninputs = [\"embed\"]\nuri = \".docmill/lance\"\n\
+                      table = \"chunks\"\n",
+        }
+    }
+
+    fn validate(config: &Self::Config) -> Vec<Issue> {
+        let mut issues = Vec::new();
+        if let Some((scheme, _)) = config.uri.split_once("://")
+            && scheme != "file"
+        {
+            issues.push(
+                Issue::new("uri", format!("`{scheme}:` is no place that this build of docmill writes to"))
+                    .hint("name a directory, such as \".docmill/lance\""),
+            );
+        }
+        if config.uri.is_empty() {
+            issues.push(Issue::new("uri", "no directory is named").hint("the default is \".docmill/lance\""));
+        }
+        let sound = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.');
+        let table = config.table.as_str();
+        if table.is_empty() || table == "." || table == ".." || table.len() > 100 || !table.chars().all(sound) {
+            issues.push(
+                Issue::new("table", format!("`{table}` is no name for a table"))
+                    .hint("use up to 100 letters, digits, `-`, `_` and `.`"),
+            );
+        }
+        issues
+    }
+
+    async fn build(config: Self::Config, cx: &BuildContext) -> Result<Node, StageError> {
+        let embedding = cx
+            .embedding
+            .as_ref()
+            .ok_or_else(|| StageError::fatal("no stage before this one embeds, so there are no vectors to store"))?;
+        let place = Place::new(&config, cx)?;
+        let table = place.open_or_create(embedding).await?;
+        Ok(Node::Sink(Arc::new(sink::LanceSink::new(table, embedding.dimensions).await?)))
+    }
+
+    async fn search(config: Self::Config, cx: &BuildContext) -> Result<Option<Arc<dyn Search>>, StageError> {
+        let place = Place::new(&config, cx)?;
+        let (table, identity) = place.open_to_read().await?;
+        Ok(Some(Arc::new(search::LanceSearch::new(table, identity.embedding()))))
+    }
+}

@@ -1,0 +1,498 @@
+//! Kinds of stage for test pipelines: they list numbered documents, make content of a wanted size, and fail, hang,
+//! panic or abort on the documents that a test names.
+//!
+//! | kind | tier | takes → gives |
+//! |---|---|---|
+//! | `fake-source` | io | → reference |
+//! | `fake-fetch` | io | reference → blob |
+//! | `fake-read` | io | reference → chunks, without the CPU pool: for tests on paused time |
+//! | `fake-parse` | cpu | blob → text |
+//! | `fake-split` | cpu | text → chunks |
+//! | `null` | io | chunks → chunks |
+//! | `fake-embed` | service | chunks → vectors, in batches |
+//! | `fake-sink` | io | vectors → |
+//!
+//! Faults are given as `{ on = ["7"], what = "reject", times = 1 }`: on documents whose filename is in `on` (`*` for
+//! all), do `what`, at most `times` times per document (0: always).
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use docmill_api::units::Span;
+use docmill_api::{
+    Blob, BatchDefaults, BuildContext, Chunk, Chunks, Context, CpuStage, Digest, FieldSpec, FieldType, Node, Outputs,
+    Part, Payload, PayloadKind, Record, Registry, Settled, Sink, Slice, Source, SourceItem, Stage, StageError,
+    StageFactory, StageSpec, Step, StepContext, Text, TextKind, Tier, Vectors, Work, async_trait,
+};
+use serde::Deserialize;
+use serde_json::json;
+
+/// Makes every fake known.
+pub fn register(registry: &mut Registry) {
+    registry.add::<FakeSource>();
+    registry.add::<FakeFetch>();
+    registry.add::<FakeRead>();
+    registry.add::<FakeParse>();
+    registry.add::<FakeSplit>();
+    registry.add::<Null>();
+    registry.add::<FakeEmbed>();
+    registry.add::<FakeSink>();
+}
+
+/// The configuration of every fake; each reads what it needs of it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FakeConfig {
+    count: u64,
+    size: u64,
+    parts: u32,
+    delay: Span,
+    spin: Span,
+    store: String,
+    on: Vec<String>,
+    what: String,
+    times: u32,
+}
+
+fn fields() -> Vec<FieldSpec> {
+    let number = || FieldType::Integer { min: 0, max: i64::MAX };
+    let what = ["none", "reject", "transient", "fatal", "panic", "hang", "spin", "abort"];
+    vec![
+        FieldSpec::new("count", number(), json!(1), "how many documents the source lists"),
+        FieldSpec::new("size", number(), json!(100), "bytes of content of each document").output(),
+        FieldSpec::new("parts", number(), json!(1), "records that each input gives").output(),
+        FieldSpec::new("delay", FieldType::Duration, json!("0s"), "how long each call waits"),
+        FieldSpec::new("spin", FieldType::Duration, json!("0s"), "how long each step computes"),
+        FieldSpec::new("store", FieldType::Text, json!("default"), "the name of the sink's store"),
+        FieldSpec::new("on", FieldType::List(Box::new(FieldType::Text)), json!([]), "the documents at fault"),
+        FieldSpec::new("what", FieldType::Choice(Box::leak(Box::new(what))), json!("none"), "the fault"),
+        FieldSpec::new("times", number(), json!(0), "how often each document is at fault; 0 for always"),
+    ]
+}
+
+fn spec(takes: &'static [PayloadKind], gives: &'static [PayloadKind], tier: Tier, example: &'static str) -> StageSpec {
+    StageSpec {
+        summary: "a fake for tests",
+        takes,
+        gives,
+        tier,
+        fields: fields(),
+        batch: None,
+        width: Some(4),
+        timeout: Duration::from_secs(60),
+        guarantees: "none: it fails as it is told",
+        example,
+    }
+}
+
+/// Counts faults per document, so that a fault can end after some attempts.
+#[derive(Default)]
+struct Faults {
+    config: Option<FakeConfig>,
+    seen: Mutex<HashMap<String, u32>>,
+}
+
+impl Faults {
+    fn new(config: &FakeConfig) -> Self {
+        Self { config: Some(config.clone()), seen: Mutex::default() }
+    }
+
+    /// The fault that is due for this document, if any.
+    fn due(&self, record: &Record) -> Option<String> {
+        let config = self.config.as_ref()?;
+        let name = &record.document.filename;
+        if !config.on.iter().any(|on| on == name || on == "*") {
+            return None;
+        }
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let times = seen.entry(name.clone()).or_default();
+        *times += 1;
+        (config.times == 0 || *times <= config.times).then(|| config.what.clone())
+    }
+
+    /// What an error, panic or abort of this fault is; `None` for those that take time.
+    fn strike(what: &str) -> Option<StageError> {
+        match what {
+            "reject" => Some(StageError::rejected("told to reject")),
+            "transient" => Some(StageError::transient("told to try again")),
+            "fatal" => Some(StageError::fatal("told to stop the run")),
+            "panic" => panic!("told to panic"),
+            "abort" => std::process::abort(),
+            _ => None,
+        }
+    }
+}
+
+fn spin(time: Duration) {
+    let until = Instant::now() + time;
+    while Instant::now() < until {
+        std::hint::spin_loop();
+    }
+}
+
+/// An async fake: waits, fails, then turns a record into others.
+struct AsyncFake {
+    config: FakeConfig,
+    faults: Faults,
+    turn: fn(&FakeConfig, Record) -> Outputs,
+}
+
+#[async_trait]
+impl Stage for AsyncFake {
+    async fn process(&self, _cx: &Context, input: Record) -> Result<Outputs, StageError> {
+        if !self.config.delay.0.is_zero() {
+            tokio::time::sleep(self.config.delay.0).await;
+        }
+        if let Some(what) = self.faults.due(&input) {
+            if what == "hang" {
+                std::future::pending::<()>().await;
+            }
+            if let Some(error) = Faults::strike(&what) {
+                return Err(error);
+            }
+        }
+        let kind = input.payload.kind();
+        let outputs = (self.turn)(&self.config, input);
+        if outputs.records().is_empty() { Err(StageError::unexpected(kind)) } else { Ok(outputs) }
+    }
+}
+
+/// A CPU fake: computes, fails, then turns a record into others, one a step.
+struct CpuFake {
+    config: FakeConfig,
+    faults: Arc<Faults>,
+    takes: PayloadKind,
+    turn: fn(&FakeConfig, &Record, u32) -> Payload,
+}
+
+struct CpuFakeWork {
+    config: FakeConfig,
+    faults: Arc<Faults>,
+    turn: fn(&FakeConfig, &Record, u32) -> Payload,
+    input: Record,
+    part: u32,
+}
+
+impl CpuStage for CpuFake {
+    fn open(&self, _cx: &StepContext, input: Record) -> Result<Box<dyn Work>, StageError> {
+        if input.payload.kind() != self.takes {
+            return Err(StageError::unexpected(input.payload.kind()));
+        }
+        Ok(Box::new(CpuFakeWork {
+            config: self.config.clone(),
+            faults: Arc::clone(&self.faults),
+            turn: self.turn,
+            input,
+            part: 0,
+        }))
+    }
+}
+
+impl Work for CpuFakeWork {
+    fn step(&mut self, cx: &StepContext, out: &mut Outputs) -> Result<Step, StageError> {
+        spin(self.config.spin.0);
+        if let Some(what) = self.faults.due(&self.input) {
+            match what.as_str() {
+                // Never returns by itself: only a killed child ends it.
+                "hang" => loop {
+                    std::thread::park();
+                },
+                // Never done, but looks up between steps.
+                "spin" => {
+                    while !cx.is_over() {
+                        std::hint::spin_loop();
+                    }
+                    return Ok(Step::More);
+                }
+                _ => {}
+            }
+            if let Some(error) = Faults::strike(&what) {
+                return Err(error);
+            }
+        }
+        if self.part < self.config.parts {
+            out.emit(self.input.derive((self.turn)(&self.config, &self.input, self.part)));
+            self.part += 1;
+        }
+        Ok(if self.part >= self.config.parts { Step::Done } else { Step::More })
+    }
+}
+
+struct FakeSource;
+#[async_trait]
+impl StageFactory for FakeSource {
+    type Config = FakeConfig;
+    const KIND: &'static str = "fake-source";
+    const REVISION: u32 = 1;
+    fn spec() -> StageSpec {
+        spec(&[], &[PayloadKind::Reference], Tier::Io, "kind = \"fake-source\"\ncount = 10")
+    }
+    async fn build(config: FakeConfig, _cx: &BuildContext) -> Result<Node, StageError> {
+        struct Numbers(FakeConfig, u64);
+        #[async_trait]
+        impl Source for Numbers {
+            async fn next(&mut self, _cx: &Context) -> Result<Option<SourceItem>, StageError> {
+                if self.1 == self.0.count {
+                    return Ok(None);
+                }
+                let uri = format!("test:///{}", self.1);
+                self.1 += 1;
+                Ok(Some(SourceItem { uri, size: Some(self.0.size), ..SourceItem::default() }))
+            }
+        }
+        Ok(Node::Source(Box::new(Numbers(config, 0))))
+    }
+}
+
+struct FakeFetch;
+#[async_trait]
+impl StageFactory for FakeFetch {
+    type Config = FakeConfig;
+    const KIND: &'static str = "fake-fetch";
+    const REVISION: u32 = 1;
+    fn spec() -> StageSpec {
+        spec(&[PayloadKind::Reference], &[PayloadKind::Blob], Tier::Io, "kind = \"fake-fetch\"")
+    }
+    async fn build(config: FakeConfig, _cx: &BuildContext) -> Result<Node, StageError> {
+        fn fetch(config: &FakeConfig, input: Record) -> Outputs {
+            if !matches!(input.payload, Payload::Reference(_)) {
+                return Outputs::new();
+            }
+            let size = usize::try_from(config.size).unwrap_or(usize::MAX);
+            let mut bytes = format!("{} ", input.document.filename).into_bytes();
+            bytes.resize(size.max(bytes.len()), b'x');
+            let mut document = (*input.document).clone();
+            document.media_type = Some("text/plain".into());
+            document.content = Some(Digest::of(&[input.document.uri.as_bytes()]));
+            let payload = Payload::Blob(Blob { bytes: bytes.into() });
+            Outputs::one(Record { document: Arc::new(document), payload })
+        }
+        Ok(Node::Io(Arc::new(AsyncFake { faults: Faults::new(&config), config, turn: fetch })))
+    }
+}
+
+struct FakeRead;
+#[async_trait]
+impl StageFactory for FakeRead {
+    type Config = FakeConfig;
+    const KIND: &'static str = "fake-read";
+    const REVISION: u32 = 1;
+    fn spec() -> StageSpec {
+        spec(&[PayloadKind::Reference], &[PayloadKind::Chunks], Tier::Io, "kind = \"fake-read\"")
+    }
+    async fn build(config: FakeConfig, _cx: &BuildContext) -> Result<Node, StageError> {
+        fn read(config: &FakeConfig, input: Record) -> Outputs {
+            let mut outputs = Outputs::new();
+            if !matches!(input.payload, Payload::Reference(_)) {
+                return outputs;
+            }
+            let mut document = (*input.document).clone();
+            document.content = Some(Digest::of(&[input.document.uri.as_bytes()]));
+            let document = Arc::new(document);
+            for part in 0..config.parts {
+                let payload = Payload::Chunks(Chunks { part: Part::Chunk, title: None, items: vec![chunk(part, "x".into())] });
+                outputs.emit(Record { document: Arc::clone(&document), payload });
+            }
+            outputs
+        }
+        Ok(Node::Io(Arc::new(AsyncFake { faults: Faults::new(&config), config, turn: read })))
+    }
+}
+
+fn chunk(ordinal: u32, text: Slice) -> Chunk {
+    Chunk { ordinal, text, tokens: 1, page: None, line_start: None, line_end: None, heading: Arc::new([]) }
+}
+
+struct FakeParse;
+#[async_trait]
+impl StageFactory for FakeParse {
+    type Config = FakeConfig;
+    const KIND: &'static str = "fake-parse";
+    const REVISION: u32 = 1;
+    fn spec() -> StageSpec {
+        spec(&[PayloadKind::Blob], &[PayloadKind::Text], Tier::Cpu, "kind = \"fake-parse\"")
+    }
+    async fn build(config: FakeConfig, _cx: &BuildContext) -> Result<Node, StageError> {
+        fn parse(_config: &FakeConfig, input: &Record, _part: u32) -> Payload {
+            let content = match &input.payload {
+                Payload::Blob(blob) => String::from_utf8_lossy(&blob.bytes).into_owned(),
+                _ => String::new(),
+            };
+            Payload::Text(Text {
+                content: content.into(),
+                kind: TextKind::Plain,
+                title: None,
+                pages: Arc::new([]),
+                lines: true,
+            })
+        }
+        let faults = Arc::new(Faults::new(&config));
+        Ok(Node::Cpu(Arc::new(CpuFake { faults, config, takes: PayloadKind::Blob, turn: parse })))
+    }
+}
+
+struct FakeSplit;
+#[async_trait]
+impl StageFactory for FakeSplit {
+    type Config = FakeConfig;
+    const KIND: &'static str = "fake-split";
+    const REVISION: u32 = 1;
+    fn spec() -> StageSpec {
+        spec(&[PayloadKind::Text], &[PayloadKind::Chunks], Tier::Cpu, "kind = \"fake-split\"\nparts = 4")
+    }
+    async fn build(config: FakeConfig, _cx: &BuildContext) -> Result<Node, StageError> {
+        fn split(_config: &FakeConfig, input: &Record, part: u32) -> Payload {
+            let text = match &input.payload {
+                Payload::Text(text) => Slice::new(&text.content, 0..text.content.len()),
+                _ => None,
+            };
+            let chunk = chunk(part, text.unwrap_or_else(|| "".into()));
+            Payload::Chunks(Chunks { part: Part::Chunk, title: None, items: vec![chunk] })
+        }
+        let faults = Arc::new(Faults::new(&config));
+        Ok(Node::Cpu(Arc::new(CpuFake { faults, config, takes: PayloadKind::Text, turn: split })))
+    }
+}
+
+struct Null;
+#[async_trait]
+impl StageFactory for Null {
+    type Config = FakeConfig;
+    const KIND: &'static str = "null";
+    const REVISION: u32 = 1;
+    fn spec() -> StageSpec {
+        spec(&[PayloadKind::Chunks], &[PayloadKind::Chunks], Tier::Io, "kind = \"null\"")
+    }
+    async fn build(config: FakeConfig, _cx: &BuildContext) -> Result<Node, StageError> {
+        fn pass(_config: &FakeConfig, input: Record) -> Outputs {
+            if matches!(input.payload, Payload::Chunks(_)) { Outputs::one(input) } else { Outputs::new() }
+        }
+        Ok(Node::Io(Arc::new(AsyncFake { faults: Faults::new(&config), config, turn: pass })))
+    }
+}
+
+struct FakeEmbed;
+#[async_trait]
+impl StageFactory for FakeEmbed {
+    type Config = FakeConfig;
+    const KIND: &'static str = "fake-embed";
+    const REVISION: u32 = 1;
+    fn spec() -> StageSpec {
+        let batch = BatchDefaults { items: 64, tokens: 100_000, wait: Duration::from_millis(5) };
+        let base = spec(&[PayloadKind::Chunks], &[PayloadKind::Vectors], Tier::Service, "kind = \"fake-embed\"");
+        StageSpec { batch: Some(batch), ..base }
+    }
+    async fn build(config: FakeConfig, _cx: &BuildContext) -> Result<Node, StageError> {
+        fn embed(_config: &FakeConfig, input: Record) -> Outputs {
+            let Payload::Chunks(chunks) = &input.payload else { return Outputs::new() };
+            let values = vec![0.5; chunks.items.len() * 4].into();
+            let vectors = Vectors { chunks: chunks.clone(), dimensions: 4, values };
+            Outputs::one(input.derive(Payload::Vectors(vectors)))
+        }
+        Ok(Node::Service(Arc::new(AsyncFake { faults: Faults::new(&config), config, turn: embed })))
+    }
+}
+
+static STORES: LazyLock<Mutex<BTreeMap<String, Arc<MemoryStore>>>> = LazyLock::new(Mutex::default);
+
+/// What a `fake-sink` holds, by the name of its store: a test looks here.
+#[derive(Debug, Default)]
+pub struct MemoryStore {
+    rows: Mutex<BTreeMap<(String, u32), String>>,
+    writes: Mutex<Vec<String>>,
+    closed: Mutex<bool>,
+}
+
+impl MemoryStore {
+    /// The store of this name, made at its first mention.
+    #[must_use]
+    pub fn named(name: &str) -> Arc<Self> {
+        Arc::clone(STORES.lock().unwrap_or_else(PoisonError::into_inner).entry(name.to_owned()).or_default())
+    }
+
+    /// The rows: document and ordinal, and the version.
+    #[must_use]
+    pub fn rows(&self) -> BTreeMap<(String, u32), String> {
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Every row that was ever written, in order: `document/ordinal`.
+    #[must_use]
+    pub fn writes(&self) -> Vec<String> {
+        self.writes.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether the sink was closed.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        *self.closed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct FakeSink;
+#[async_trait]
+impl StageFactory for FakeSink {
+    type Config = FakeConfig;
+    const KIND: &'static str = "fake-sink";
+    const REVISION: u32 = 1;
+    fn spec() -> StageSpec {
+        let batch = BatchDefaults { items: 100, tokens: 1_000_000, wait: Duration::from_millis(20) };
+        let base = spec(&[PayloadKind::Vectors], &[], Tier::Io, "kind = \"fake-sink\"\nstore = \"a\"");
+        StageSpec { batch: Some(batch), width: Some(1), ..base }
+    }
+    async fn build(config: FakeConfig, _cx: &BuildContext) -> Result<Node, StageError> {
+        let store = MemoryStore::named(&config.store);
+        Ok(Node::Sink(Arc::new(Memory { faults: Faults::new(&config), config, store })))
+    }
+}
+
+struct Memory {
+    config: FakeConfig,
+    faults: Faults,
+    store: Arc<MemoryStore>,
+}
+
+#[async_trait]
+impl Sink for Memory {
+    async fn write(&self, _cx: &Context, batch: Vec<Record>) -> Vec<Result<u64, StageError>> {
+        if !self.config.delay.0.is_zero() {
+            tokio::time::sleep(self.config.delay.0).await;
+        }
+        let mut outcomes = Vec::with_capacity(batch.len());
+        for record in batch {
+            if let Some(error) = self.faults.due(&record).and_then(|what| Faults::strike(&what)) {
+                outcomes.push(Err(error));
+                continue;
+            }
+            let Payload::Vectors(vectors) = &record.payload else {
+                outcomes.push(Err(StageError::unexpected(record.payload.kind())));
+                continue;
+            };
+            let version = record.document.version().map(|version| version.to_string()).unwrap_or_default();
+            let mut rows = self.store.rows.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut writes = self.store.writes.lock().unwrap_or_else(PoisonError::into_inner);
+            for chunk in &vectors.chunks.items {
+                writes.push(format!("{}/{}", record.document.filename, chunk.ordinal));
+                rows.insert((record.document.filename.clone(), chunk.ordinal), version.clone());
+            }
+            outcomes.push(Ok(vectors.chunks.items.len() as u64));
+        }
+        outcomes
+    }
+
+    async fn settle(&self, _cx: &Context, documents: &[Settled]) -> Result<(), StageError> {
+        let mut rows = self.store.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        for settled in documents {
+            let Some(version) = settled.document.version().map(|version| version.to_string()) else { continue };
+            let name = &settled.document.filename;
+            rows.retain(|(document, _), of| document != name || ((*of == version) == settled.done));
+        }
+        Ok(())
+    }
+
+    async fn close(&self, _cx: &Context) -> Result<(), StageError> {
+        *self.store.closed.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        Ok(())
+    }
+}
