@@ -35,7 +35,7 @@ fn stage_on_a_slice(bencher: Bencher, kind: &str) {
     run(bencher, kind, SLICE, 0);
 }
 
-#[divan::bench(args = ["prose", "endless"], sample_count = 5, sample_size = 1)]
+#[divan::bench(args = ["prose", "endless", "unbroken chinese", "emoji", "blank lines"], sample_count = 5, sample_size = 1)]
 fn stage_on_a_megabyte(bencher: Bencher, kind: &str) {
     run(bencher, kind, 1_000_000, 0);
 }
@@ -127,6 +127,9 @@ fn generate(kind: &str, bytes: usize) -> String {
     while text.len() < bytes {
         match kind {
             "endless" => text.push_str("abcdefghijklmnop"),
+            "unbroken chinese" => text.push(han(&mut dice)),
+            "emoji" => text.push_str(["👩‍👩‍👧‍👦", "🎉", "🏳️‍🌈", "👍🏽"][dice.below(4)]),
+            "blank lines" => text.push_str(["a", "\n", " \n", "\n"][dice.below(4)]),
             "chinese" => chinese_paragraph(&mut text, &mut dice),
             "code" => code_block(&mut text, &mut dice),
             "markdown" => {
@@ -200,10 +203,9 @@ fn code_block(text: &mut String, dice: &mut Dice) {
 }
 
 fn chinese_paragraph(text: &mut String, dice: &mut Dice) {
-    let han: Vec<char> = HAN.chars().collect();
     for _ in 0..3 + dice.below(6) {
         for _ in 0..8 + dice.below(30) {
-            text.push(han[dice.below(han.len()).min(dice.below(han.len()))]);
+            text.push(han(dice));
             if dice.below(14) == 0 {
                 text.push('，');
             }
@@ -211,6 +213,11 @@ fn chinese_paragraph(text: &mut String, dice: &mut Dice) {
         text.push('。');
     }
     text.push('\n');
+}
+
+fn han(dice: &mut Dice) -> char {
+    let count = HAN.chars().count();
+    HAN.chars().nth(dice.below(count).min(dice.below(count))).unwrap_or('的')
 }
 
 /// A small generator, the same on every run.

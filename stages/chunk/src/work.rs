@@ -181,9 +181,10 @@ impl Chunker {
 
     fn split_by(&self, sizer: impl ChunkSizer, content: &str, window: Range<usize>) -> Vec<Range<usize>> {
         let size = self.limit.size.max(1);
+        let overlap = self.limit.overlap.min(size - 1);
         let config = ChunkConfig::new(size)
-            .with_sizer(sizer)
-            .with_overlap(self.limit.overlap.min(size - 1))
+            .with_sizer(NothingIsSome { sizer, nothing: overlap + 1 })
+            .with_overlap(overlap)
             .expect("the overlap is below the size");
         let text = &content[window.clone()];
         let found = |(offset, chunk): (usize, &str)| window.start + offset..window.start + offset + chunk.len();
@@ -262,6 +263,19 @@ impl Work for Chunker {
             }
         }
         Ok(Step::More)
+    }
+}
+
+/// Measures white space alone as just too much for an overlap. Were it nothing, as a sizer has it, a chunk that ends in
+/// a thousand blank lines would be followed by a thousand that begin one line later and say nothing.
+struct NothingIsSome<S> {
+    sizer: S,
+    nothing: usize,
+}
+
+impl<S: ChunkSizer> ChunkSizer for NothingIsSome<S> {
+    fn size(&self, candidate: &str) -> usize {
+        if candidate.is_empty() { self.nothing } else { self.sizer.size(candidate) }
     }
 }
 

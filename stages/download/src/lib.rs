@@ -3,6 +3,11 @@
 //! The only place that opens what somebody else named, so the rules of what may be opened live here too: [`guard`]
 //! (schemes, hosts, addresses), sizes and redirects. What the bytes mean beyond their type is the parse stage's.
 
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test fails by panicking, and says what it skips")
+)]
+
 mod address;
 mod config;
 mod download;

@@ -3,6 +3,11 @@
 //! What lists lives here; what reads bytes is the download stage's, so that a file that cannot be read fails as a
 //! document and not as a listing.
 
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test fails by panicking, and says what it skips")
+)]
+
 mod config;
 mod files;
 mod lister;

@@ -64,17 +64,23 @@ async fn what_cannot_be_read_says_why_and_is_not_tried_again() {
 }
 
 #[tokio::test]
-async fn a_file_without_permission_is_refused() {
+async fn a_file_or_directory_without_permission_is_refused() {
     use std::os::unix::fs::PermissionsExt;
+    let closed = fs::Permissions::from_mode(0o000);
     let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("secret.txt");
-    fs::write(&path, "x").unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0)).unwrap();
-    if fs::read(&path).is_ok() {
+    let (file, directory) = (dir.path().join("secret.txt"), dir.path().join("secrets"));
+    fs::write(&file, "x").unwrap();
+    fs::create_dir(&directory).unwrap();
+    fs::set_permissions(&file, closed.clone()).unwrap();
+    fs::set_permissions(&directory, closed).unwrap();
+    if fs::read(&file).is_ok() {
         eprintln!("skipped: this user may read everything");
         return;
     }
-    assert_eq!(error(&stage(json!({})).await, &location(&path)).await, StageError::rejected("permission denied"));
+    let stage = stage(json!({})).await;
+    assert_eq!(error(&stage, &location(&file)).await, StageError::rejected("permission denied"));
+    let expected = "is a directory that cannot be listed: permission denied";
+    assert_eq!(error(&stage, &location(&directory)).await, StageError::rejected(expected));
 }
 
 #[tokio::test]

@@ -51,6 +51,12 @@ fn words() -> InvertedIndexParams {
         .num_workers(2)
 }
 
+/// Says how the text of a new table is cut into words, before it holds any: searches beside the first run then read
+/// its rows with the words that the index will have, where LanceDB would compare letter by letter.
+pub(super) async fn declare(table: &Table) -> Result<()> {
+    table.create_index(&[TEXT], Index::FTS(words())).train(false).execute().await
+}
+
 /// Ends a run. Nothing is done to a table that is as the last run left it; what a crashed run left undone is done now.
 pub(super) async fn bring_up_to_date(table: &Table, changed: bool) -> Result<()> {
     let rows = table.count_rows(None).await? as u64;

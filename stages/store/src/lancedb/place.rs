@@ -7,8 +7,8 @@ use std::time::Duration;
 use docmill_api::{BuildContext, Embedding, StageError};
 use lancedb::{Connection, Error, ObjectStoreRegistry, Session, Table};
 
-use super::LanceDbConfig;
 use super::schema::{self, fits};
+use super::{LanceDbConfig, index};
 use crate::row::{Identity, failed};
 
 /// What LanceDB may keep of indexes and of metadata. Its own defaults (6 GiB and 1 GiB) are made for a server that
@@ -79,7 +79,9 @@ impl Place {
             Err(Error::TableNotFound { .. }) => {
                 let schema = schema::schema(&Identity::new(embedding));
                 let made = database.create_empty_table(&self.table, schema).execute().await;
-                made.map_err(|error| self.unusable(&error))
+                let table = made.map_err(|error| self.unusable(&error))?;
+                index::declare(&table).await.map_err(|error| self.unusable(&error))?;
+                Ok(table)
             }
             Err(error) => Err(self.unusable(&error)),
         }
