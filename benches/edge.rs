@@ -17,7 +17,7 @@ const DOCUMENTS: usize = 100;
 const PARTS: usize = 400;
 const STAGES: usize = 10;
 
-fn pipeline() -> String {
+fn pipeline(round: usize) -> String {
     let mut text = format!(
         "[run]\ncpu_threads = 1\n[stages.source]\nkind = \"fake-source\"\ncount = {DOCUMENTS}\n\
          [stages.fetch]\nkind = \"fake-fetch\"\ninputs = [\"source\"]\n\
@@ -36,10 +36,10 @@ fn pipeline() -> String {
 fn main() {
     let mut registry = Registry::new();
     docmill_testkit::fakes::register(&mut registry);
-    let text = pipeline();
     let mut best = 0.0_f64;
     for round in 0..5 {
-        let raw = config::parse("bench.toml", PathBuf::new(), text.clone(), &[], std::iter::empty(), &registry).unwrap();
+        let text = pipeline(round);
+        let raw = config::parse("bench.toml", PathBuf::new(), text, &[], std::iter::empty(), &registry).unwrap();
         let plan = Plan::from_raw(&raw, &registry, Machine { cpus: 1 }).unwrap().0;
         let options = RuntimeOptions {
             worker: WorkerProgram::current().unwrap(),

@@ -61,8 +61,9 @@ enum Command {
 /// ```no_run
 /// fn main() -> std::process::ExitCode {
 ///     docmill::cli::main_with(|registry| {
-///         docmill::builtin::register(registry);
+///         // docmill::builtin::register(registry);
 ///         // my_stage::register(registry);
+/// #       let _ = registry;
 ///     })
 /// }
 /// ```
@@ -79,7 +80,7 @@ pub fn main_with(register: impl FnOnce(&mut Registry)) -> ExitCode {
         Command::Graph(args) => graph::run(&args, &registry, &mut out, &mut err),
         Command::Stages(args) => stages::run(&args, &registry, &mut out, &mut err),
         Command::Config(args) => config::run(&args, &registry, &mut out, &mut err),
-        Command::Search(args) => search::run(args, &registry, &mut out, &mut err),
+        Command::Search(args) => search::run(&args, &registry, &mut out, &mut err),
         Command::Completions(args) => completions::run(&args, &mut out),
         Command::StageWorker => crate::runtime::serve_stage_worker(&registry).map(|()| 0).map_err(Into::into),
     };
@@ -101,8 +102,11 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 }
 
 fn log_to_stderr() {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("DOCMILL_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("docmill=warn,docmill_source=warn,docmill_download=warn,docmill_parse=error,docmill_store=warn"));
+    let filter = tracing_subscriber::EnvFilter::try_from_env("DOCMILL_LOG").unwrap_or_else(|_| {
+        tracing_subscriber::EnvFilter::new(
+            "docmill=warn,docmill_source=warn,docmill_download=warn,docmill_parse=error,docmill_store=warn",
+        )
+    });
     // An embedding program may have set its own: then that one is used.
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false).try_init();
 }

@@ -41,7 +41,9 @@ impl Progress {
         let terminal = std::io::stderr().is_terminal();
         let bar = (ui == Ui::Auto && terminal).then(|| {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
-            bar.set_style(ProgressStyle::with_template("{spinner} {wide_msg}").unwrap_or_else(|_| ProgressStyle::default_bar()));
+            bar.set_style(
+                ProgressStyle::with_template("{spinner} {wide_msg}").unwrap_or_else(|_| ProgressStyle::default_bar()),
+            );
             bar
         });
         let lines = ui == Ui::Plain || (ui == Ui::Auto && !terminal);
@@ -121,7 +123,9 @@ fn line(snapshot: &Snapshot) -> String {
     }
     parts.push(size(snapshot.bytes));
     let narrow = bottleneck(snapshot).stage;
-    if !narrow.is_empty() {
+    if snapshot.indexing {
+        parts.push("indexing".to_owned());
+    } else if !narrow.is_empty() {
         parts.push(format!("{narrow} is the bottleneck"));
     }
     parts.join(", ")

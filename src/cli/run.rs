@@ -92,7 +92,12 @@ struct Ran {
     host: HostUse,
 }
 
-async fn execute(plan: Plan, registry: &Registry, options: &RuntimeOptions, ui: Ui) -> Result<Ran, crate::runtime::BuildError> {
+async fn execute(
+    plan: Plan,
+    registry: &Registry,
+    options: &RuntimeOptions,
+    ui: Ui,
+) -> Result<Ran, crate::runtime::BuildError> {
     let drain = docmill_api::units::Span(plan.run.drain);
     let topology = Topology::build(plan, registry, options).await?;
     let handle = topology.run();
@@ -180,7 +185,11 @@ fn exit_code(end: &RunEnd, report: &Report, max_failed: u64, err: &mut dyn Write
             ENVIRONMENT
         }
         RunEnd::Drained | RunEnd::Stopped => {
-            writeln!(err, "interrupted: {} documents unfinished; the same command takes them up", report.documents.unfinished)?;
+            writeln!(
+                err,
+                "interrupted: {} documents unfinished; the same command takes them up",
+                report.documents.unfinished
+            )?;
             INTERRUPTED
         }
         RunEnd::Completed if report.documents.failed > max_failed => FAILED,

@@ -61,7 +61,7 @@ const SNIPPET: usize = 240;
 ///
 /// # Errors
 /// The event loop cannot start, or `out` cannot be written.
-pub fn run(args: Args, registry: &Registry, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<u8> {
+pub fn run(args: &Args, registry: &Registry, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<u8> {
     let mut words = args.query.clone();
     let mut pipeline = args.pipeline.clone();
     if words.len() > 1 {

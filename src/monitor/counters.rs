@@ -22,8 +22,7 @@ pub enum Cause {
 
 impl Cause {
     /// All causes, with the names that a report gives them.
-    pub const ALL: [(Self, &'static str); 3] =
-        [(Self::Cpu, "cpu"), (Self::Memory, "memory"), (Self::Retry, "retry")];
+    pub const ALL: [(Self, &'static str); 3] = [(Self::Cpu, "cpu"), (Self::Memory, "memory"), (Self::Retry, "retry")];
 }
 
 /// One stage's counters.
@@ -187,6 +186,8 @@ pub struct RunCounters {
     pub in_flight: AtomicU64,
     /// The most bytes in flight.
     pub in_flight_peak: AtomicU64,
+    /// Whether the stores build their indexes.
+    pub indexing: std::sync::atomic::AtomicBool,
     /// The longest poll of any task by thread-CPU time, in nanoseconds, where polls are watched.
     pub longest_poll: AtomicU64,
 }

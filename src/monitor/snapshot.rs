@@ -17,6 +17,8 @@ pub struct Snapshot {
     pub seconds: f64,
     /// Whether every source has listed all it has.
     pub listed: bool,
+    /// Whether all documents have ended and the stores build their indexes.
+    pub indexing: bool,
     /// Whether sources are paused.
     pub paused: bool,
     /// Documents, by state.

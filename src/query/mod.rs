@@ -70,8 +70,9 @@ pub async fn search(
 }
 
 async fn embed(store: &dyn Search, provider: Option<&dyn Provider>, text: &str) -> Result<Vec<f32>, StageError> {
-    let provider = provider
-        .ok_or_else(|| StageError::fatal("the pipeline has no embedding stage to embed the question: use `--mode text`"))?;
+    let provider = provider.ok_or_else(|| {
+        StageError::fatal("the pipeline has no embedding stage to embed the question: use `--mode text`")
+    })?;
     let made_with = store.info().await?.embedding;
     let ours = provider.embedding();
     if let Some(made_with) = made_with.filter(|made_with| *made_with != ours) {

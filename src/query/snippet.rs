@@ -17,7 +17,8 @@ pub struct Snippet {
 pub fn snippet(text: &str, question: &str, width: usize) -> Snippet {
     let words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
     let wanted: Vec<String> = keys(question).collect();
-    let hits: Vec<bool> = words.iter().map(|word| keys(word).any(|key| wanted.iter().any(|want| fits(&key, want)))).collect();
+    let hits: Vec<bool> =
+        words.iter().map(|word| keys(word).any(|key| wanted.iter().any(|want| fits(&key, want)))).collect();
     let window = densest(&words, &hits, width);
     let mut shown = String::new();
     let mut matches = Vec::new();

@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicU64;
 use docmill_api::{BuildContext, Node, Registry, Source, StageError};
 use tokio::sync::Semaphore;
 
+use super::RuntimeOptions;
 use super::budget::Budget;
 use super::edge::{Inlet, Outlet};
 use super::gate::Gate;
@@ -16,7 +17,6 @@ use super::settle::Store;
 use super::shared::Shared;
 use super::tier::cpu::CpuPool;
 use super::tier::process::Role;
-use super::RuntimeOptions;
 use crate::monitor::StageCounters;
 use crate::plan::{Isolation, Plan, StagePlan};
 

@@ -205,7 +205,11 @@ impl Drop for Token {
     fn drop(&mut self) {
         if !self.settled {
             // 0 attempts: nobody tried. With the run aborted this is an unfinished document, else a defect of a stage.
-            self.delivery.fail(&Arc::from("engine"), StageError::rejected("lost: a record ended without an outcome"), 0);
+            self.delivery.fail(
+                &Arc::from("engine"),
+                StageError::rejected("lost: a record ended without an outcome"),
+                0,
+            );
             self.settle();
         }
     }

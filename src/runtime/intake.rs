@@ -1,8 +1,8 @@
 //! Intake: where documents enter. Asks a source for the next one when there is room, admits it, and hands it on.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
 use docmill_api::{Context, Digest, Document, Payload, Record, Reference, Source, SourceItem, StageError};

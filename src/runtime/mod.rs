@@ -94,7 +94,7 @@ pub struct View {
 
 /// A stage as a snapshot sees it.
 enum Seen {
-    Source(StageSnapshot, Arc<StageCounters>),
+    Source(Box<StageSnapshot>, Arc<StageCounters>),
     Node(Arc<NodeRuntime>),
 }
 
@@ -164,7 +164,7 @@ impl Topology {
                     width: 1,
                     ..StageSnapshot::default()
                 };
-                Seen::Source(snapshot, Arc::clone(&intake.counters))
+                Seen::Source(Box::new(snapshot), Arc::clone(&intake.counters))
             });
             source.or_else(|| self.nodes.iter().find(|node| &*node.id == id).map(|node| Seen::Node(Arc::clone(node))))
         };
@@ -264,6 +264,7 @@ impl View {
             started: self.started.to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
             seconds: self.began.elapsed().as_secs_f64(),
             listed: self.shared.closing.is_cancelled() || self.sources_ended(),
+            indexing: counters.indexing.load(Relaxed),
             paused: *self.shared.paused.borrow(),
             documents,
             bytes: counters.bytes.load(Relaxed),
@@ -301,7 +302,7 @@ impl View {
 impl Seen {
     fn snapshot(&self) -> StageSnapshot {
         match self {
-            Self::Source(snapshot, counters) => counters.snapshot(snapshot.clone()),
+            Self::Source(snapshot, counters) => counters.snapshot((**snapshot).clone()),
             Self::Node(node) => node.counters.snapshot(StageSnapshot {
                 id: node.id.to_string(),
                 kind: node.plan.kind.clone(),

@@ -1,13 +1,11 @@
 //! What a worker does with a record or a batch: attempt, hand on, try again or give up. Wrapped around every stage alike.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::atomic::Ordering::Relaxed;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use docmill_api::{
-    Context, CpuStage, ErrorClass, Outputs, Part, Payload, Record, StageError, Step, StepContext, Work,
-};
+use docmill_api::{Context, CpuStage, ErrorClass, Outputs, Part, Payload, Record, StageError, Step, StepContext, Work};
 use futures::FutureExt;
 
 use super::delivery::{Made, Token};
@@ -250,12 +248,7 @@ impl NodeRuntime {
     }
 
     /// Works on one record in the pool, step by step; what a step gives is handed on before the next.
-    async fn serve_in_pool(
-        &self,
-        stage: &Arc<dyn CpuStage>,
-        record: &Record,
-        token: &Token,
-    ) -> Result<Went, Trouble> {
+    async fn serve_in_pool(&self, stage: &Arc<dyn CpuStage>, record: &Record, token: &Token) -> Result<Went, Trouble> {
         let mut went = Went::default();
         let mut spent = Duration::ZERO;
         let mut input = Opening::New(Arc::clone(stage), record.clone());
@@ -410,12 +403,9 @@ fn step(input: Opening, cx: &StepContext) -> Stepped {
 fn made(record: &Record, rows: u64, wants_results: bool) -> Made {
     let Payload::Vectors(vectors) = &record.payload else { return Made { rows, ..Made::default() } };
     match vectors.chunks.part {
-        Part::Chunk => Made {
-            rows,
-            chunks: vectors.chunks.items.len() as u64,
-            tokens: vectors.chunks.tokens(),
-            summary: None,
-        },
+        Part::Chunk => {
+            Made { rows, chunks: vectors.chunks.items.len() as u64, tokens: vectors.chunks.tokens(), summary: None }
+        }
         Part::Summary => {
             let summary = vectors.chunks.items.first().filter(|_| wants_results).map(|chunk| chunk.text.to_string());
             Made { rows, summary, ..Made::default() }

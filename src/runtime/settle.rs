@@ -43,10 +43,7 @@ pub(crate) async fn settle(shared: Arc<Shared>, stores: Vec<Store>, mut finished
         let settled: Vec<Settled> = deliveries
             .iter()
             .filter(|delivery| delivery.document().content.is_some())
-            .map(|delivery| Settled {
-                document: Arc::clone(delivery.document()),
-                done: delivery.failure().is_none(),
-            })
+            .map(|delivery| Settled { document: Arc::clone(delivery.document()), done: delivery.failure().is_none() })
             .collect();
         if !settled.is_empty() {
             for store in &stores {
@@ -60,6 +57,7 @@ pub(crate) async fn settle(shared: Arc<Shared>, stores: Vec<Store>, mut finished
             conclude(&shared, &delivery);
         }
     }
+    shared.counters.indexing.store(true, Relaxed);
     for store in &stores {
         store.close(&shared).await;
     }

@@ -34,11 +34,7 @@ impl WorkerProgram {
     /// # Errors
     /// The system does not tell which file is running.
     pub fn current() -> std::io::Result<Self> {
-        Ok(Self {
-            program: std::env::current_exe()?,
-            arguments: vec!["stage-worker".into()],
-            variables: Vec::new(),
-        })
+        Ok(Self { program: std::env::current_exe()?, arguments: vec!["stage-worker".into()], variables: Vec::new() })
     }
 }
 

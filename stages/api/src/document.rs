@@ -191,13 +191,14 @@ pub fn canonical_uri(uri: &str) -> String {
 }
 
 /// The parameters of an Azure shared-access signature.
-const SHARED_ACCESS: [&str; 16] = [
-    "sig", "sv", "se", "st", "sp", "sr", "spr", "sip", "si", "skoid", "sktid", "skt", "ske", "sks", "skv", "srt",
-];
+const SHARED_ACCESS: [&str; 16] =
+    ["sig", "sv", "se", "st", "sp", "sr", "spr", "sip", "si", "skoid", "sktid", "skt", "ske", "sks", "skv", "srt"];
 
 fn signs(pair: &str, shared_access: bool) -> bool {
     let name = pair.split('=').next().unwrap_or_default().to_ascii_lowercase();
-    name.starts_with("x-amz-") || name.starts_with("x-goog-") || (shared_access && SHARED_ACCESS.contains(&name.as_str()))
+    name.starts_with("x-amz-")
+        || name.starts_with("x-goog-")
+        || (shared_access && SHARED_ACCESS.contains(&name.as_str()))
 }
 
 fn last_segment(uri: &str) -> &str {

@@ -53,7 +53,9 @@ pub use context::{Context, Outputs, Step, StepContext, Work, one_shot};
 pub use document::{Digest, Document, SourceItem, canonical_uri};
 pub use error::{ErrorClass, StageError};
 pub use factory::{BuildContext, Embedding, ErasedFactory, Issue, Registry, StageFactory, defaults};
-pub use payload::{Blob, Chunk, Chunks, Page, Part, Payload, PayloadKind, Record, Reference, Slice, Text, TextKind, Vectors};
+pub use payload::{
+    Blob, Chunk, Chunks, Page, Part, Payload, PayloadKind, Record, Reference, Slice, Text, TextKind, Vectors,
+};
 pub use search::{Filter, Hit, Provider, Search, StoreInfo};
 pub use spec::{BatchDefaults, FieldSpec, FieldType, StageSpec, Tier};
 pub use stage::{CpuStage, Node, Settled, Sink, Source, Stage};

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use divan::Bencher;
 use divan::counter::BytesCount;
 use docmill_api::{
-    BuildContext, CpuStage, Digest, Document, Node, Outputs, Payload, Record, Registry, SourceItem, Step, StepContext, Text,
-    TextKind, defaults,
+    BuildContext, CpuStage, Digest, Document, Node, Outputs, Payload, Record, Registry, SourceItem, Step, StepContext,
+    Text, TextKind, defaults,
 };
 use text_splitter::{ChunkConfig, ChunkSizer, TextSplitter};
 
@@ -161,7 +161,8 @@ fn word(text: &mut String, dice: &mut Dice) {
         text.push_str(common[dice.below(common.len()).min(dice.below(common.len()))]);
         return;
     }
-    let syllables = ["ment", "con", "ta", "re", "li", "stra", "ver", "pro", "si", "ing", "per", "no", "cal", "er", "tion", "de"];
+    let syllables =
+        ["ment", "con", "ta", "re", "li", "stra", "ver", "pro", "si", "ing", "per", "no", "cal", "er", "tion", "de"];
     for _ in 0..2 + dice.below(3) {
         text.push_str(syllables[dice.below(syllables.len())]);
     }

@@ -106,9 +106,10 @@ impl StageFactory for ChunkFactory {
             let issue = Issue::new("characters", "`tokens` and `characters` are both set");
             issues.push(issue.hint("keep the one by which chunks are to be measured"));
         }
-        issues.extend(overlap_issue(config.limit()).map(|message| {
-            Issue::new("overlap", message).hint("an eighth of the size is usual")
-        }));
+        issues.extend(
+            overlap_issue(config.limit())
+                .map(|message| Issue::new("overlap", message).hint("an eighth of the size is usual")),
+        );
         if let Err(error) = Encoding::named(&config.encoding) {
             issues.push(Issue::new("encoding", error.message).hint(format!("did you mean `{}`?", error.nearest)));
         }
@@ -138,9 +139,11 @@ fn fields() -> Vec<FieldSpec> {
     let characters = FieldType::Integer { min: 0, max: MOST };
     let overlap = FieldType::Integer { min: 0, max: MOST };
     let of_type = vec![
-        FieldSpec::new("tokens", tokens.clone(), Value::Null, "The most tokens of a chunk; unset, the stage's.").output(),
+        FieldSpec::new("tokens", tokens.clone(), Value::Null, "The most tokens of a chunk; unset, the stage's.")
+            .output(),
         FieldSpec::new("overlap", overlap.clone(), Value::Null, "As the stage's `overlap`; unset, the same.").output(),
-        FieldSpec::new("characters", characters.clone(), Value::Null, "The most characters instead of tokens.").output(),
+        FieldSpec::new("characters", characters.clone(), Value::Null, "The most characters instead of tokens.")
+            .output(),
     ];
     vec![
         FieldSpec::new("tokens", tokens, json!(TOKENS), "The most tokens that a chunk has.").output(),

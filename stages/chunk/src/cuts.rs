@@ -60,7 +60,9 @@ fn wide_cut(before: char, after: char) -> bool {
     match after {
         ' ' | '\t' => !before.is_whitespace(),
         _ if before.is_ascii_digit() => is_letter(after) || is_punctuation(after),
-        _ if is_letter(before) => is_punctuation(after) || (after.is_ascii() && !after.is_ascii_alphabetic() && after != '\''),
+        _ if is_letter(before) => {
+            is_punctuation(after) || (after.is_ascii() && !after.is_ascii_alphabetic() && after != '\'')
+        }
         _ => false,
     }
 }

@@ -160,7 +160,9 @@ mod tests {
     #[test]
     fn a_fence_has_an_inside_and_its_first_line_is_not_in_it() {
         let text = "a\n```\ncode\n```\nb\n";
-        for (needle, inside) in [("a\n", false), ("```\ncode", false), ("code", true), ("ode", true), ("```\nb", true), ("b\n", false)] {
+        for (needle, inside) in
+            [("a\n", false), ("```\ncode", false), ("code", true), ("ode", true), ("```\nb", true), ("b\n", false)]
+        {
             let mut outline = Outline::new();
             assert_eq!(outline.advance(text, text.find(needle).unwrap()), inside, "{needle:?}");
         }

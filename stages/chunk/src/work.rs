@@ -13,7 +13,9 @@ use std::hash::{Hash, Hasher};
 use std::ops::Range;
 use std::sync::Arc;
 
-use docmill_api::{Chunk, Chunks, Outputs, Part, Payload, Record, Slice, StageError, Step, StepContext, Text, TextKind, Work};
+use docmill_api::{
+    Chunk, Chunks, Outputs, Part, Payload, Record, Slice, StageError, Step, StepContext, Text, TextKind, Work,
+};
 use text_splitter::{Characters, ChunkConfig, ChunkSizer, MarkdownSplitter, TextSplitter};
 
 use crate::counts::{Counts, TokenSizer};
@@ -215,7 +217,10 @@ impl Chunker {
             return;
         }
         let tokens = self.counts.exact(content, stretch.clone());
-        debug_assert!(self.limit.unit == Unit::Characters || tokens <= self.limit.size, "the splitter keeps to the limit");
+        debug_assert!(
+            self.limit.unit == Unit::Characters || tokens <= self.limit.size,
+            "the splitter keeps to the limit"
+        );
         let line_start = self.text.lines.then(|| self.lines.at(content, stretch.start));
         if self.text.kind == TextKind::Markdown {
             self.outline.advance(content, stretch.start);
@@ -334,7 +339,8 @@ mod tests {
     fn a_text_is_encoded_once_however_many_candidates_are_weighed() {
         let sentence = "It was a bright day, and the clocks (all of them) were striking thirteen; \"why\"? ";
         let paragraphs = format!("{}\n\n", sentence.repeat(20)).repeat(400);
-        let markdown = format!("## Head\n\n{}\n\n- item\n- item\n\n```\nlet a = 1;\n```\n\n", sentence.repeat(5)).repeat(1000);
+        let markdown =
+            format!("## Head\n\n{}\n\n- item\n- item\n\n```\nlet a = 1;\n```\n\n", sentence.repeat(5)).repeat(1000);
         let lines = "    let value = self.read(0x1f).map(|byte| byte + 1);\n".repeat(10_000);
         let chinese = format!("{}。\n", "天地玄黄，宇宙洪荒日月盈昃".repeat(8)).repeat(1000);
         for (name, content, kind) in [

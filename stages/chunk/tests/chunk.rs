@@ -5,8 +5,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use docmill_api::{
-    BuildContext, Chunk, CpuStage, Digest, Document, ErrorClass, Node, Outputs, Page, Part, Payload, Record, Reference, Registry,
-    SourceItem, Step, StepContext, Text, TextKind, defaults,
+    BuildContext, Chunk, CpuStage, Digest, Document, ErrorClass, Node, Outputs, Page, Part, Payload, Record, Reference,
+    Registry, SourceItem, Step, StepContext, Text, TextKind, defaults,
 };
 use docmill_chunk::{Encoding, Tokenizer};
 use proptest::prelude::*;
@@ -88,25 +88,44 @@ fn reference(encoding: Encoding) -> &'static tiktoken_rs::CoreBPE {
 fn texts() -> Vec<(&'static str, String)> {
     let prose = "Call me Ishmael. Some years ago - never mind how long precisely - having little or no money in my purse, \
                  and nothing particular to interest me on shore, I thought I'd sail about a little. It's a way I have!\n\n";
-    let numbered = |line: &str, count: usize| (0..count).map(|at| line.replace('#', &at.to_string())).collect::<String>();
+    let numbered =
+        |line: &str, count: usize| (0..count).map(|at| line.replace('#', &at.to_string())).collect::<String>();
     vec![
         ("prose", numbered(&prose.replace("Ishmael", "Ishmael #"), 600)),
         ("one paragraph", numbered("Sentence # goes on for a while, and ends. ", 2000)),
-        ("code", numbered("def function_#(a, b=0x1f):\n    if a != b:\n        return \"{}/{}\".format(a, b)  # why\n\n", 700)),
-        ("cjk", numbered("第#章　日本語の文章です。「引用」もあります、数字１２３も。中文也有，测试一下！한국어 문장도 있다.\n", 500)),
-        ("unbroken cjk", numbered("天地玄黄宇宙洪荒日月盈昃辰宿列张#", 1500)),
+        (
+            "code",
+            numbered(
+                "def function_#(a, b=0x1f):\n    if a != b:\n        return \"{}/{}\".format(a, b)  # why\n\n",
+                700,
+            ),
+        ),
+        (
+            "cjk",
+            numbered(
+                "第#章　日本語の文章です。「引用」もあります、数字１２３も。中文也有，测试一下！한국어 문장도 있다.\n",
+                500,
+            ),
+        ),
+        ("unbroken cjk", numbered("天地玄黄宇宙洪荒日月盈昃辰宿列张#", 500)),
         ("arabic", numbered("الفصل # هو نص عربي طويل، فيه كلمات كثيرة؛ وأسئلة؟ نعم.\n", 600)),
-        ("thai", numbered("ภาษาไทยเป็นภาษาที่ไม่มีการเว้นวรรคระหว่างคำ#", 500)),
-        ("emoji", numbered("👩‍👩‍👧‍👦🎉 #️⃣ 🏳️‍🌈🇩🇪👍🏽", 800)),
+        ("thai", numbered("ภาษาไทยเป็นภาษาที่ไม่มีการเว้นวรรคระหว่างคำ#", 250)),
+        ("emoji", numbered("👩‍👩‍👧‍👦🎉 #️⃣ 🏳️‍🌈🇩🇪👍🏽", 300)),
         ("spaces", format!("start{}middle{}\n{}end", " ".repeat(90_000), "\t \n".repeat(30_000), " ".repeat(70_000))),
-        ("base64", "dGhpcyBpcyBiYXNlNjQ+/aGVsbG8gd29ybGQ".repeat(1500)),
-        ("one word", "a".repeat(50_000)),
+        ("base64", numbered("dGhpcyBpcyBiYXNlNjQ+/#aGVsbG8gd29ybGQ", 1500)),
+        ("one word", "a".repeat(20_000)),
         ("one line", numbered("key#=value,", 6000)),
-        ("digits", "1234567890".repeat(4000)),
-        ("punctuation", "-=#*".repeat(10_000)),
+        ("digits", "1234567890".repeat(2000)),
+        ("punctuation", "-=#*".repeat(4000)),
         ("crlf", numbered("Line # of a file.\r\nAnd its next, longer line, with a few more words.\r\n\r\n", 800)),
         ("marks", "e\u{301}o\u{308}\u{323} ".repeat(5000)),
-        ("markdown", numbered("# Chapter #\n\nSome text of it.\n\n## Part\n\n- one\n- two\n\n```sh\n# no heading\nls\n```\n\n| a | b |\n|---|---|\n| # | 2 |\n\n", 400)),
+        (
+            "markdown",
+            numbered(
+                "# Chapter #\n\nSome text of it.\n\n## Part\n\n- one\n- two\n\n```sh\n# no heading\nls\n```\n\n| a | b |\n|---|---|\n| # | 2 |\n\n",
+                400,
+            ),
+        ),
         ("open fence", format!("# A\n\n```\n{}", numbered("# line # of code\n", 6000))),
         ("specials", "<|endoftext|> and <|fim_prefix|> are text. ".repeat(500)),
     ]
@@ -178,7 +197,9 @@ fn counts_are_those_of_tiktoken() {
 
 #[test]
 fn every_text_is_covered_by_chunks_within_the_limit_with_exact_counts() {
-    for (tokens, overlap, encoding) in [(512, 64, Encoding::Cl100kBase), (60, 20, Encoding::O200kBase), (8, 0, Encoding::Cl100kBase)] {
+    for (tokens, overlap, encoding) in
+        [(512, 64, Encoding::Cl100kBase), (60, 20, Encoding::O200kBase), (8, 0, Encoding::Cl100kBase)]
+    {
         let stage = build(json!({"tokens": tokens, "overlap": overlap, "encoding": encoding.as_str()}));
         for (name, content) in texts() {
             let content = &content[..content.floor_char_boundary(if tokens == 8 { 6000 } else { usize::MAX })];
@@ -265,7 +286,9 @@ fn a_chunk_repeats_the_end_of_the_one_before_all_through_the_document() {
         assert!((20..=40).contains(&tokens), "{tokens} tokens are shared before chunk {}", pair[1].ordinal);
     }
     let apart = chunks_of(json!({"tokens": 200, "overlap": 0}), TextKind::Plain, &content);
-    assert!(apart.windows(2).all(|pair| pair[1].text.as_ptr().addr() >= pair[0].text.as_ptr().addr() + pair[0].text.len()));
+    assert!(
+        apart.windows(2).all(|pair| pair[1].text.as_ptr().addr() >= pair[0].text.as_ptr().addr() + pair[0].text.len())
+    );
 }
 
 #[test]
@@ -273,7 +296,10 @@ fn chunks_stand_under_their_headings_and_begin_with_them() {
     let body = |name: &str| format!("{}\n\n", format!("Words about {name} here. ").repeat(12));
     let content = format!(
         "preface\n\n# One\n\n{}## Inner\n\n{}```\n# comment\n```\n\n{}# Two\n\n{}",
-        body("one"), body("inner"), body("later"), body("two"),
+        body("one"),
+        body("inner"),
+        body("later"),
+        body("two"),
     );
     let chunks = chunks_of(json!({"tokens": 80, "overlap": 0}), TextKind::Markdown, &content);
     let paths: Vec<String> = chunks.iter().map(|chunk| chunk.heading.join(" > ")).collect();
@@ -295,7 +321,8 @@ fn chunks_stand_under_their_headings_and_begin_with_them() {
 #[test]
 fn a_long_fence_does_not_turn_what_follows_inside_out() {
     let code: String = (0..700).map(|at| format!("# note {at}\nlet x_{at} = {at};\n")).collect();
-    let content: String = (0..40).map(|at| format!("# Chapter {at}\n\nIntroduction of {at}.\n\n```rust\n{code}```\n\n")).collect();
+    let content: String =
+        (0..40).map(|at| format!("# Chapter {at}\n\nIntroduction of {at}.\n\n```rust\n{code}```\n\n")).collect();
     let chunks = chunks_of(json!({"tokens": 100, "overlap": 10}), TextKind::Markdown, &content);
     for chunk in &chunks {
         assert_eq!(chunk.heading.len(), 1);
@@ -309,7 +336,9 @@ fn a_long_fence_does_not_turn_what_follows_inside_out() {
 fn lines_and_pages_are_where_a_chunk_begins_and_ends() {
     let line_of = |at: usize| format!("This is line {at} of the text.\n");
     let content: String = (1..=5000).map(line_of).collect();
-    let pages: Vec<Page> = (0..10).map(|at| Page { offset: content.find(&line_of(at * 500 + 1)).unwrap(), number: at as u32 + 1 }).collect();
+    let pages: Vec<Page> = (0..10)
+        .map(|at| Page { offset: content.find(&line_of(at * 500 + 1)).unwrap(), number: at as u32 + 1 })
+        .collect();
     let mut whole = text(&content, TextKind::Plain);
     whole.pages = pages.into();
     let stage = build(json!({"tokens": 100, "overlap": 20}));
@@ -328,7 +357,9 @@ fn lines_and_pages_are_where_a_chunk_begins_and_ends() {
 
 #[test]
 fn file_types_have_their_own_sizes() {
-    let stage = build(json!({"types": {".PY": {"tokens": 70}, ".csv": {"characters": 100, "overlap": 0}, ".md": {"overlap": 0}}}));
+    let stage = build(
+        json!({"types": {".PY": {"tokens": 70}, ".csv": {"characters": 100, "overlap": 0}, ".md": {"overlap": 0}}}),
+    );
     let content: String = (0..500).map(|at| format!("value_{at} = {at}\n")).collect();
     let most = |name: &str| {
         let (chunks, _, _) = run(&stage, name, text(&content, TextKind::Plain));

@@ -243,16 +243,3 @@ fn a_bad_glob_and_an_unknown_field_are_issues() {
     assert_eq!(factory.validate(&config(&json!({}))), []);
     assert!(factory.spec().fields.iter().all(|field| !field.changes_output));
 }
-#[tokio::test]
-async fn zz_measure() {
-    let base = std::path::PathBuf::from(std::env::var("ZZ").unwrap());
-    for include in [json!(["."]), json!([".", "**/*"])] {
-        let t = std::time::Instant::now();
-        let mut s = source(&base, json!({ "include": include }), &[]).await;
-        let _ = s.next(&Context::detached()).await;
-        let first = t.elapsed();
-        let mut n = 1;
-        while s.next(&Context::detached()).await.unwrap().is_some() { n += 1; }
-        eprintln!("MEASURE {n} files first {first:?} all {:?}", t.elapsed());
-    }
-}

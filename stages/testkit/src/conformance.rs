@@ -21,7 +21,8 @@
 
 use docmill_api::{
     BuildContext, CancellationToken, Context, CpuStage, Digest, Embedding, ErasedFactory, ErrorClass, Node, Outputs,
-    Payload, PayloadKind, Record, Registry, Settled, Sink, Stage, StageError, Step, StepContext, TextKind, Tier, defaults,
+    Payload, PayloadKind, Record, Registry, Settled, Sink, Stage, StageError, Step, StepContext, TextKind, Tier,
+    defaults,
 };
 use serde_json::{Value, json};
 

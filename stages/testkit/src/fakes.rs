@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use docmill_api::units::Span;
 use docmill_api::{
-    Blob, BatchDefaults, BuildContext, Chunk, Chunks, Context, CpuStage, Digest, FieldSpec, FieldType, Node, Outputs,
+    BatchDefaults, Blob, BuildContext, Chunk, Chunks, Context, CpuStage, Digest, FieldSpec, FieldType, Node, Outputs,
     Part, Payload, PayloadKind, Record, Registry, Settled, Sink, Slice, Source, SourceItem, Stage, StageError,
     StageFactory, StageSpec, Step, StepContext, Text, TextKind, Tier, Vectors, Work, async_trait,
 };
@@ -135,7 +135,7 @@ fn spin(time: Duration) {
 struct AsyncFake {
     config: FakeConfig,
     faults: Faults,
-    turn: fn(&FakeConfig, Record) -> Outputs,
+    turn: fn(&FakeConfig, &Record) -> Outputs,
 }
 
 #[async_trait]
@@ -153,12 +153,12 @@ impl Stage for AsyncFake {
             }
         }
         let kind = input.payload.kind();
-        let outputs = (self.turn)(&self.config, input);
+        let outputs = (self.turn)(&self.config, &input);
         if outputs.records().is_empty() { Err(StageError::unexpected(kind)) } else { Ok(outputs) }
     }
 }
 
-/// A CPU fake: computes, fails, then turns a record into others, one a step.
+/// A CPU fake: computes, fails, then turns a record into others, as many a step as its quota takes.
 struct CpuFake {
     config: FakeConfig,
     faults: Arc<Faults>,
@@ -211,7 +211,7 @@ impl Work for CpuFakeWork {
                 return Err(error);
             }
         }
-        if self.part < self.config.parts {
+        while self.part < self.config.parts && !out.is_full() {
             out.emit(self.input.derive((self.turn)(&self.config, &self.input, self.part)));
             self.part += 1;
         }
@@ -255,7 +255,7 @@ impl StageFactory for FakeFetch {
         spec(&[PayloadKind::Reference], &[PayloadKind::Blob], Tier::Io, "kind = \"fake-fetch\"")
     }
     async fn build(config: FakeConfig, _cx: &BuildContext) -> Result<Node, StageError> {
-        fn fetch(config: &FakeConfig, input: Record) -> Outputs {
+        fn fetch(config: &FakeConfig, input: &Record) -> Outputs {
             if !matches!(input.payload, Payload::Reference(_)) {
                 return Outputs::new();
             }
@@ -282,7 +282,7 @@ impl StageFactory for FakeRead {
         spec(&[PayloadKind::Reference], &[PayloadKind::Chunks], Tier::Io, "kind = \"fake-read\"")
     }
     async fn build(config: FakeConfig, _cx: &BuildContext) -> Result<Node, StageError> {
-        fn read(config: &FakeConfig, input: Record) -> Outputs {
+        fn read(config: &FakeConfig, input: &Record) -> Outputs {
             let mut outputs = Outputs::new();
             if !matches!(input.payload, Payload::Reference(_)) {
                 return outputs;
@@ -291,7 +291,11 @@ impl StageFactory for FakeRead {
             document.content = Some(Digest::of(&[input.document.uri.as_bytes()]));
             let document = Arc::new(document);
             for part in 0..config.parts {
-                let payload = Payload::Chunks(Chunks { part: Part::Chunk, title: None, items: vec![chunk(part, "x".into())] });
+                let payload = Payload::Chunks(Chunks {
+                    part: Part::Chunk,
+                    title: None,
+                    items: vec![one_chunk(part, "x".into())],
+                });
                 outputs.emit(Record { document: Arc::clone(&document), payload });
             }
             outputs
@@ -300,7 +304,7 @@ impl StageFactory for FakeRead {
     }
 }
 
-fn chunk(ordinal: u32, text: Slice) -> Chunk {
+fn one_chunk(ordinal: u32, text: Slice) -> Chunk {
     Chunk { ordinal, text, tokens: 1, page: None, line_start: None, line_end: None, heading: Arc::new([]) }
 }
 
@@ -347,7 +351,7 @@ impl StageFactory for FakeSplit {
                 Payload::Text(text) => Slice::new(&text.content, 0..text.content.len()),
                 _ => None,
             };
-            let chunk = chunk(part, text.unwrap_or_else(|| "".into()));
+            let chunk = one_chunk(part, text.unwrap_or_else(|| "".into()));
             Payload::Chunks(Chunks { part: Part::Chunk, title: None, items: vec![chunk] })
         }
         let faults = Arc::new(Faults::new(&config));
@@ -365,8 +369,8 @@ impl StageFactory for Null {
         spec(&[PayloadKind::Chunks], &[PayloadKind::Chunks], Tier::Io, "kind = \"null\"")
     }
     async fn build(config: FakeConfig, _cx: &BuildContext) -> Result<Node, StageError> {
-        fn pass(_config: &FakeConfig, input: Record) -> Outputs {
-            if matches!(input.payload, Payload::Chunks(_)) { Outputs::one(input) } else { Outputs::new() }
+        fn pass(_config: &FakeConfig, input: &Record) -> Outputs {
+            if matches!(input.payload, Payload::Chunks(_)) { Outputs::one(input.clone()) } else { Outputs::new() }
         }
         Ok(Node::Io(Arc::new(AsyncFake { faults: Faults::new(&config), config, turn: pass })))
     }
@@ -384,7 +388,7 @@ impl StageFactory for FakeEmbed {
         StageSpec { batch: Some(batch), ..base }
     }
     async fn build(config: FakeConfig, _cx: &BuildContext) -> Result<Node, StageError> {
-        fn embed(_config: &FakeConfig, input: Record) -> Outputs {
+        fn embed(_config: &FakeConfig, input: &Record) -> Outputs {
             let Payload::Chunks(chunks) = &input.payload else { return Outputs::new() };
             let values = vec![0.5; chunks.items.len() * 4].into();
             let vectors = Vectors { chunks: chunks.clone(), dimensions: 4, values };

@@ -110,3 +110,14 @@ async fn another_directory_and_another_model_are_refused() {
     assert!(error.message.contains("`model` with 4") && error.message.contains("`other`"), "{error}");
     Jsonl::build(JsonlConfig { vectors: false, ..config() }, &other).await.expect("texts have no model");
 }
+
+#[tokio::test]
+async fn the_sink_conforms() {
+    let base = tempfile::tempdir().expect("tempdir");
+    let mut registry = docmill_api::Registry::new();
+    crate::register(&mut registry);
+    let suite = docmill_testkit::conformance::Suite::new(&registry, "jsonl").embedding("model", 3);
+    let suite = suite.with("dir", base.path().join("out").to_str().expect("UTF-8"));
+    let sample = docmill_testkit::records::vectors("file:///a.txt", &["one", "two"], 3);
+    suite.sample(sample).run().await;
+}

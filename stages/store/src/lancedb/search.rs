@@ -243,7 +243,7 @@ fn read(batch: &RecordBatch, score: &Score, hits: &mut Vec<Hit>) -> lancedb::Res
             line_end: some(line_end, row),
             heading: heading.iter().flatten().map(str::to_owned).collect(),
             text: content.value(row).to_owned(),
-            // A vector of noughts has no direction; its distance to anything is not a number.
+            // JSON has no word for what is not a number.
             score: if value.is_finite() { value } else { 0.0 },
             ingested_at: moments.value(row),
         });
