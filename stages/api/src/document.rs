@@ -235,7 +235,7 @@ mod tests {
         assert_eq!(one.version(), None);
         let other = Document::admit(SourceItem { user_id: Some("u".into()), ..item.clone() }, Digest::of(&[b"one"]));
         assert_ne!(one.id, other.id);
-        let mut read = one.clone();
+        let mut read = one;
         read.content = Some(Digest::of(&[b"content"]));
         let mut reread = Document::admit(item, Digest::of(&[b"two"]));
         reread.content = read.content;

@@ -11,6 +11,7 @@ use docmill_api::{
     BuildContext, CpuStage, Digest, Document, Node, Outputs, Payload, Record, Registry, SourceItem, Step, StepContext,
     Text, TextKind, defaults,
 };
+use docmill_chunk::{Encoding, Tokenizer};
 use text_splitter::{ChunkConfig, ChunkSizer, TextSplitter};
 
 fn main() {
@@ -38,6 +39,14 @@ fn stage_on_a_slice(bencher: Bencher, kind: &str) {
 #[divan::bench(args = ["prose", "endless", "unbroken chinese", "emoji", "blank lines"], sample_count = 5, sample_size = 1)]
 fn stage_on_a_megabyte(bencher: Bencher, kind: &str) {
     run(bencher, kind, 1_000_000, 0);
+}
+
+/// What no chunker that counts exactly can be faster than.
+#[divan::bench(args = ["prose"], sample_count = 7, sample_size = 1)]
+fn counting_alone(bencher: Bencher, kind: &str) {
+    let text = generate(kind, MEGABYTES * 1_000_000);
+    let tokenizer = Tokenizer::new(Encoding::Cl100kBase);
+    bencher.counter(BytesCount::new(text.len())).bench(|| tokenizer.count(&text));
 }
 
 #[divan::bench(args = ["prose"], sample_count = 3, sample_size = 1)]

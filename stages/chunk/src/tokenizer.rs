@@ -39,7 +39,7 @@ pub(crate) struct Segment {
     /// Whether it ends at a cut, or with the text; else in the midst of an endless word.
     pub(crate) at_cut: bool,
     /// Whether it seems to be one endless word, for which the usual encoder is slow.
-    endless: bool,
+    pub(crate) endless: bool,
 }
 
 impl Tokenizer {

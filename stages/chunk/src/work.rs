@@ -20,7 +20,7 @@ use text_splitter::{Characters, ChunkConfig, ChunkSizer, MarkdownSplitter, TextS
 
 use crate::counts::{Counts, TokenSizer};
 use crate::outline::{Lines, Outline, line_ends, page_at};
-use crate::tokenizer::Tokenizer;
+use crate::tokenizer::{Tokenizer, segment};
 
 /// The largest window, unless a few chunks need more.
 const WINDOW: usize = 64 << 10;
@@ -70,8 +70,12 @@ impl Limit {
     }
 
     fn window(self) -> usize {
-        let bytes = self.bytes().max(64);
-        bytes.saturating_mul(CHUNKS_PER_WINDOW).min(WINDOW).max(bytes.saturating_mul(4))
+        self.bytes().saturating_mul(CHUNKS_PER_WINDOW).clamp(256, WINDOW).max(self.smallest_window())
+    }
+
+    /// For a text without words, in which the splitter looks to the end of the window for every chunk.
+    fn smallest_window(self) -> usize {
+        self.bytes().saturating_mul(4).max(256)
     }
 }
 
@@ -117,7 +121,10 @@ impl Chunker {
     fn window(&mut self, out: &mut Outputs) -> bool {
         let content = Arc::clone(&self.text.content);
         self.skip_white_space(&content);
-        let mut size = self.limit.window();
+        let mut size = match segment(&content, self.place).endless {
+            true => self.limit.smallest_window(),
+            false => self.limit.window(),
+        };
         loop {
             let end = window_end(&content, self.place, size);
             self.counts.cover(&content, self.place..end);
@@ -205,7 +212,6 @@ impl Chunker {
 
     /// Adds a chunk, unless it says nothing new.
     fn add(&mut self, content: &Arc<str>, stretch: Range<usize>, out: &mut Outputs) {
-        let stretch = if self.text.kind == TextKind::Markdown { stretch } else { trimmed(content, stretch) };
         if stretch.end <= self.covered {
             return;
         }

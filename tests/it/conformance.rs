@@ -1,0 +1,116 @@
+//! Every built-in kind of stage has the properties that docmill_testkit's suite looks at.
+
+use docmill_api::{TextKind, defaults};
+use docmill_testkit::conformance::Suite;
+use docmill_testkit::records;
+
+use super::pipeline::mill::{block_on, registry};
+
+/// The kinds that have a test here.
+const LOOKED_AT: [&str; 8] = ["chunk", "download", "embed", "files", "jsonl", "lancedb", "parse", "summarize"];
+
+/// Enough sentences for a summary to choose from.
+const PROSE: &str = "The mill stands at the brook. Its wheel is made of oak and iron. Grain comes on carts from the \
+    farms of the valley. The miller opens the sluice at dawn, and the stones begin to turn. Flour runs warm out of the \
+    spout into linen sacks. In winter the brook freezes and the mill is silent. Children skate on the pond then. In \
+    spring the ice breaks and the wheel turns again.";
+
+#[test]
+fn no_kind_is_left_out() {
+    assert_eq!(registry().kinds().collect::<Vec<_>>(), LOOKED_AT, "a new kind wants a test in this file");
+}
+
+#[test]
+fn files() {
+    block_on(async {
+        let directory = tempfile::tempdir().expect("a directory");
+        for name in ["a.txt", "b.md"] {
+            std::fs::write(directory.path().join(name), name).expect("written");
+        }
+        let include = vec![directory.path().display().to_string(), "/no/such/file".to_owned()];
+        Suite::new(&registry(), "files").with("include", include).run().await;
+    });
+}
+
+#[test]
+fn download() {
+    block_on(async {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("a.txt");
+        std::fs::write(&path, "some words").expect("written");
+        let reference = records::reference(&format!("file://{}", path.display()));
+        Suite::new(&registry(), "download").sample(reference).run().await;
+    });
+}
+
+#[test]
+fn parse() {
+    block_on(async {
+        let registry = registry();
+        let mut suite = Suite::new(&registry, "parse");
+        for sample in super::pipeline::documents::of_each_format() {
+            suite = suite.sample(records::blob(&format!("file:///{}", sample.name), None, &sample.bytes));
+        }
+        suite.run().await;
+    });
+}
+
+#[test]
+fn chunk() {
+    block_on(async {
+        // More than a step's quota, so that it takes several.
+        let long = format!("{PROSE}\n\n").repeat(1000);
+        let registry = registry();
+        let suite = Suite::new(&registry, "chunk").sample(records::text("file:///a.txt", TextKind::Plain, PROSE));
+        let suite = suite.sample(records::text("file:///a.md", TextKind::Markdown, &format!("# Mill\n\n{long}")));
+        suite.sample(records::text("file:///a.rs", TextKind::Code("rust".into()), "fn mill() {}\n")).run().await;
+    });
+}
+
+#[test]
+fn summarize() {
+    block_on(async {
+        let registry = registry();
+        let suite = Suite::new(&registry, "summarize");
+        suite.sample(records::text("file:///a.txt", TextKind::Plain, PROSE)).run().await;
+    });
+}
+
+#[test]
+fn embed() {
+    block_on(async {
+        let sample = records::chunks("file:///a.txt", &["the mill", "the brook"]);
+        Suite::new(&registry(), "embed").sample(sample).run().await;
+    });
+}
+
+/// Both sinks: two documents, one of them with two rows.
+async fn sink(kind: &str) {
+    let registry = registry();
+    let directory = tempfile::tempdir().expect("a directory");
+    let suite = Suite::new(&registry, kind)
+        .with("uri", directory.path().join("store").display().to_string())
+        .embedding("model", 4)
+        .sample(records::vectors("file:///a.txt", &["one", "two"], 4))
+        .sample(records::vectors("file:///b.txt", &["three"], 4));
+    suite.run().await;
+}
+
+#[test]
+fn lancedb() {
+    block_on(sink("lancedb"));
+}
+
+#[test]
+fn jsonl() {
+    block_on(sink("jsonl"));
+}
+
+#[test]
+fn every_default_is_one_that_its_kind_takes() {
+    let registry = registry();
+    for kind in registry.kinds() {
+        let factory = registry.get(kind).expect("it is listed");
+        assert_eq!(factory.validate(&defaults(&factory.spec().fields)), [], "`{kind}`");
+    }
+}
