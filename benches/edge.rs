@@ -29,7 +29,7 @@ fn pipeline(round: usize) -> String {
     }
     text + &format!(
         "[stages.embed]\nkind = \"fake-embed\"\ninputs = [\"hop{STAGES}\"]\nqueue = 500\n\
-         [stages.store]\nkind = \"fake-sink\"\ninputs = [\"embed\"]\nqueue = 500\nstore = \"bench\"\n"
+         [stages.store]\nkind = \"fake-sink\"\ninputs = [\"embed\"]\nqueue = 500\nstore = \"bench{round}\"\n"
     )
 }
 

@@ -58,33 +58,13 @@ impl Topology {
         // Sinks first: a store that is not ours is refused before anything else is opened.
         for index in (0..topology.plan.stages.len()).rev() {
             let stage = topology.plan.stages[index].clone();
-            let node = topology.build_node(&stage, registry, options).await?;
+            let node = build_node(&topology.plan, &stage, registry, options).await?;
             let ends = edges.take(index);
             topology.place(stage, node, ends, options, &places, &sequence);
         }
         topology.intakes.reverse();
         topology.nodes.reverse();
         Ok(topology)
-    }
-
-    async fn build_node(
-        &self,
-        stage: &StagePlan,
-        registry: &Registry,
-        options: &RuntimeOptions,
-    ) -> Result<Node, BuildError> {
-        let failed = |error| BuildError { stage: stage.id.clone(), error };
-        let factory = registry
-            .get(&stage.kind)
-            .ok_or_else(|| failed(StageError::fatal(format!("no stage of kind `{}` is built in", stage.kind))))?;
-        let cx = BuildContext {
-            stage: stage.id.clone(),
-            base: self.plan.base.clone(),
-            fingerprint: self.plan.fingerprint,
-            embedding: stage.embedding.clone(),
-            inputs: options.inputs.clone(),
-        };
-        factory.build(stage.config.clone(), &cx).await.map_err(failed)
     }
 
     fn place(
@@ -139,6 +119,27 @@ impl Topology {
         let gate = Gate::new(plan.width.min, plan.width.max);
         self.nodes.push(Arc::new(NodeRuntime { id, plan, job, inlet, outlet, gate, counters, shared }));
     }
+}
+
+// Not a method: a future that held the sources over an await could not move between threads.
+async fn build_node(
+    plan: &Plan,
+    stage: &StagePlan,
+    registry: &Registry,
+    options: &RuntimeOptions,
+) -> Result<Node, BuildError> {
+    let failed = |error| BuildError { stage: stage.id.clone(), error };
+    let factory = registry
+        .get(&stage.kind)
+        .ok_or_else(|| failed(StageError::fatal(format!("no stage of kind `{}` is built in", stage.kind))))?;
+    let cx = BuildContext {
+        stage: stage.id.clone(),
+        base: plan.base.clone(),
+        fingerprint: plan.fingerprint,
+        embedding: stage.embedding.clone(),
+        inputs: options.inputs.clone(),
+    };
+    factory.build(stage.config.clone(), &cx).await.map_err(failed)
 }
 
 /// The two ends of every stage.

@@ -8,11 +8,12 @@
 //! |---|---|
 //! | `build` | plan to topology |
 //! | `intake` | where documents enter |
-//! | `node`, `serve` | the loop around every stage; attempts, outcomes, handing on |
+//! | `node`, `serve`, `attempt` | the loop around every stage; attempts, outcomes, handing on |
 //! | `edge`, `gate`, `budget`, `retry` | bounded channels, live width, memory, patience |
 //! | `delivery`, `settle` | when a document is final, and what follows |
 //! | `tier` | the CPU pool and child processes |
 
+mod attempt;
 mod budget;
 mod build;
 mod delivery;

@@ -1,27 +1,22 @@
 //! What a worker does with a record or a batch: attempt, hand on, try again or give up. Wrapped around every stage alike.
+//! Attempts in the pool and in a child are in `attempt.rs`.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use docmill_api::{Context, CpuStage, ErrorClass, Outputs, Part, Payload, Record, StageError, Step, StepContext, Work};
+use docmill_api::{Context, ErrorClass, Outputs, Part, Payload, Record, StageError};
 use futures::FutureExt;
 
 use super::delivery::{Made, Token};
 use super::edge::{Closed, Envelope, Held};
 use super::node::{Hands, Job, NodeRuntime, SinkHandle};
 use super::retry::Patience;
-use super::tier::cpu::{Ran, message_of};
-use super::tier::process::{Role, Said, Worker};
+use super::tier::cpu::message_of;
 use crate::monitor::Cause;
 
-/// What one step in the pool may give before it is handed on: some milliseconds of chunking, so that the next stage
-/// begins early and cancellation is seen soon.
-const STEP_QUOTA: u64 = 256 << 10;
-
 /// Why an attempt did not end well.
-enum Trouble {
+pub(super) enum Trouble {
     /// The stage failed; `emitted` records had been handed on by then.
     Failed { error: StageError, emitted: usize },
     /// The run was aborted.
@@ -35,16 +30,16 @@ impl From<Closed> for Trouble {
 }
 
 impl Trouble {
-    fn failed(error: StageError) -> Self {
+    pub(super) fn failed(error: StageError) -> Self {
         Self::Failed { error, emitted: 0 }
     }
 }
 
 /// An attempt that ended well: whether anything was handed on, and why not.
 #[derive(Default)]
-struct Went {
-    emitted: usize,
-    skip: Option<String>,
+pub(super) struct Went {
+    pub(super) emitted: usize,
+    pub(super) skip: Option<String>,
 }
 
 impl NodeRuntime {
@@ -202,7 +197,7 @@ impl NodeRuntime {
         }
     }
 
-    fn timed_out(&self) -> String {
+    pub(super) fn timed_out(&self) -> String {
         format!("timed out after {}", docmill_api::units::Span(self.timeout()))
     }
 
@@ -213,7 +208,7 @@ impl NodeRuntime {
         Ok(Went { emitted, skip })
     }
 
-    async fn send_all(&self, token: &Token, records: Vec<Record>) -> Result<usize, Closed> {
+    pub(super) async fn send_all(&self, token: &Token, records: Vec<Record>) -> Result<usize, Closed> {
         let emitted = records.len();
         for record in records {
             token.delivery().note(&record.document);
@@ -246,158 +241,12 @@ impl NodeRuntime {
         }
         Ok(emitted)
     }
-
-    /// Works on one record in the pool, step by step; what a step gives is handed on before the next.
-    async fn serve_in_pool(&self, stage: &Arc<dyn CpuStage>, record: &Record, token: &Token) -> Result<Went, Trouble> {
-        let mut went = Went::default();
-        let mut spent = Duration::ZERO;
-        let mut input = Opening::New(Arc::clone(stage), record.clone());
-        loop {
-            let remaining = self.timeout().saturating_sub(spent);
-            let admission = self.shared.pool.admit(self.plan.depth).await;
-            let cancel = token.delivery().cancel.child_token();
-            let cx = StepContext::new(cancel.clone(), Some(Instant::now() + remaining));
-            let stepping = self.shared.pool.run(admission, move || step(input, &cx));
-            let Ok(ran) = tokio::time::timeout(remaining, stepping).await else {
-                // The thread cannot be stopped: it sees this at its next step, and its result is dropped.
-                cancel.cancel();
-                self.counters.timeouts.fetch_add(1, Relaxed);
-                return Err(Trouble::Failed { error: StageError::rejected(self.timed_out()), emitted: went.emitted });
-            };
-            spent += ran.busy;
-            let (work, outputs, result) = self.account(ran).map_err(Trouble::failed)?;
-            let (records, skip) = outputs.into_parts();
-            went.skip = skip.or(went.skip);
-            let step = match result {
-                Ok(step) => step,
-                Err(error) => return Err(Trouble::Failed { error, emitted: went.emitted }),
-            };
-            went.emitted += self.send_all(token, records).await?;
-            let Some(work) = work.filter(|_| step == Step::More) else { return Ok(went) };
-            if token.delivery().is_cancelled() {
-                return Ok(went);
-            }
-            if spent >= self.timeout() {
-                self.counters.timeouts.fetch_add(1, Relaxed);
-                return Err(Trouble::Failed { error: StageError::rejected(self.timed_out()), emitted: went.emitted });
-            }
-            input = Opening::Open(work);
-        }
-    }
-
-    async fn batch_in_pool(
-        &self,
-        stage: &Arc<dyn CpuStage>,
-        records: Vec<Record>,
-    ) -> Result<Vec<Result<Outputs, StageError>>, StageError> {
-        let stage = Arc::clone(stage);
-        let admission = self.shared.pool.admit(self.plan.depth).await;
-        let cancel = self.shared.board.abort.child_token();
-        let cx = StepContext::new(cancel.clone(), Some(Instant::now() + self.timeout()));
-        let stepping = self.shared.pool.run(admission, move || stage.process_batch(&cx, records));
-        match tokio::time::timeout(self.timeout(), stepping).await {
-            Ok(ran) => self.account(ran),
-            Err(_) => {
-                cancel.cancel();
-                self.counters.timeouts.fetch_add(1, Relaxed);
-                Err(StageError::rejected(self.timed_out()))
-            }
-        }
-    }
-
-    fn account<T>(&self, ran: Ran<T>) -> Result<T, StageError> {
-        self.counters.held(Cause::Cpu, ran.held);
-        self.counters.cpu(ran.cpu);
-        self.counters.served(ran.busy);
-        ran.result.map_err(|panicked| StageError::rejected(format!("crashed: {}", panicked.0)))
-    }
-
-    /// Works on one record in a child; what it gives is handed on as it comes. The timeout counts the child's time
-    /// only, not the waiting for room.
-    async fn serve_in_child(
-        &self,
-        child: &mut Option<Worker>,
-        role: &Role,
-        record: &Record,
-        token: &Token,
-    ) -> Result<Went, Trouble> {
-        let mut worker = match child.take() {
-            Some(worker) => worker,
-            None => Worker::start(role).await.map_err(Trouble::failed)?,
-        };
-        let mut went = Went::default();
-        let mut spent = Duration::ZERO;
-        let mut sent = false;
-        let ended = loop {
-            let start = Instant::now();
-            let exchange = async {
-                if !std::mem::replace(&mut sent, true) {
-                    worker.send(record, self.timeout()).await?;
-                }
-                worker.next().await
-            };
-            let said = tokio::time::timeout(self.timeout().saturating_sub(spent), exchange).await;
-            spent += start.elapsed();
-            match said {
-                Ok(Ok(Said::Output(output))) => match self.send_all(token, vec![output]).await {
-                    Ok(emitted) => went.emitted += emitted,
-                    Err(closed) => break Err(closed.into()),
-                },
-                Ok(Ok(Said::End { skip })) => {
-                    went.skip = skip;
-                    *child = Some(worker);
-                    break Ok(());
-                }
-                Ok(Ok(Said::Failed(error))) => {
-                    *child = Some(worker);
-                    break Err(Trouble::Failed { error, emitted: went.emitted });
-                }
-                Ok(Err(gone)) => {
-                    let counter =
-                        if gone.out_of_memory { &self.counters.out_of_memory } else { &self.counters.crashed };
-                    counter.fetch_add(1, Relaxed);
-                    let error = StageError::rejected(gone.message);
-                    break Err(Trouble::Failed { error, emitted: went.emitted });
-                }
-                Err(_) => {
-                    self.counters.timeouts.fetch_add(1, Relaxed);
-                    self.counters.killed.fetch_add(1, Relaxed);
-                    worker.kill().await;
-                    let error = StageError::rejected(self.timed_out());
-                    break Err(Trouble::Failed { error, emitted: went.emitted });
-                }
-            }
-        };
-        self.counters.served(spent);
-        ended.map(|()| went)
-    }
 }
 
 /// What an item of a batch came to.
-enum Done {
+pub(super) enum Done {
     Outputs(Outputs),
     Rows(u64),
-}
-
-/// Work that is to be opened, or goes on.
-enum Opening {
-    New(Arc<dyn CpuStage>, Record),
-    Open(Box<dyn Work>),
-}
-
-type Stepped = (Option<Box<dyn Work>>, Outputs, Result<Step, StageError>);
-
-fn step(input: Opening, cx: &StepContext) -> Stepped {
-    let mut outputs = Outputs::with_quota(STEP_QUOTA);
-    let mut work = match input {
-        Opening::Open(work) => work,
-        Opening::New(stage, record) => match stage.open(cx, record) {
-            Ok(work) => work,
-            Err(error) => return (None, outputs, Err(error)),
-        },
-    };
-    let result = work.step(cx, &mut outputs);
-    (Some(work), outputs, result)
 }
 
 fn made(record: &Record, rows: u64, wants_results: bool) -> Made {

@@ -35,7 +35,10 @@ async fn a_slow_sink_stalls_the_source() {
         &[
             ("stages.fetch", "queue = 2\nwidth = 1\nparts = 4"),
             ("stages.embed", "queue = 2\nwidth = 1\nbatch = { items = 4, tokens = 1000, wait = \"1ms\" }"),
-            ("stages.store", "queue = 2\ndelay = \"1h\"\ntimeout = \"10h\"\nbatch = { items = 4, tokens = 1000, wait = \"1ms\" }"),
+            (
+                "stages.store",
+                "queue = 2\ndelay = \"1h\"\ntimeout = \"10h\"\nbatch = { items = 4, tokens = 1000, wait = \"1ms\" }",
+            ),
         ],
     );
     let handle = start(&pipeline).await;

@@ -78,7 +78,9 @@ fn more_failed_documents_than_allowed_is_1() {
 #[test]
 fn a_wrong_usage_is_2() {
     let mill = good();
-    for arguments in [&["run", "--no-such-flag"][..], &["grind"], &[], &["search"], &["graph", "notes.md"], &["run", "--ui", "loud"]] {
+    for arguments in
+        [&["run", "--no-such-flag"][..], &["grind"], &[], &["search"], &["graph", "notes.md"], &["run", "--ui", "loud"]]
+    {
         let mut command = Command::new(super::pipeline::mill::PROGRAM);
         let ended = ended(command.current_dir(mill.path()).args(arguments));
         assert_eq!((ended.code, ended.out.as_str()), (Some(2), ""), "{arguments:?}: {}", ended.err);
@@ -98,7 +100,9 @@ fn a_wrong_configuration_is_3_with_all_complaints_at_once() {
         command.args(["--set", "stages.store.width=0"]);
         let ended = ended(if name == "search" { command.arg("words") } else { &mut command });
         assert_eq!((ended.code, ended.out.as_str()), (Some(3), ""), "{name}: {}", ended.err);
-        for part in ["`overlapp`", "did you mean `overlap`?", "pipeline.toml:", "^^^", "`sumarize`", "width", "3 errors"] {
+        for part in
+            ["`overlapp`", "did you mean `overlap`?", "pipeline.toml:", "^^^", "`sumarize`", "width", "3 errors"]
+        {
             assert!(ended.err.contains(part), "{name} does not say {part}: {}", ended.err);
         }
     }
@@ -190,7 +194,9 @@ fn json_is_all_that_standard_output_holds() {
     assert_eq!(answer["query"], "how often is the sluice greased");
     let first = &answer["hits"][0];
     assert_eq!(first["filename"], "sluice.md");
-    assert!(first["uri"].as_str().is_some_and(|uri| uri.starts_with("file:///") && uri.ends_with("/documents/sluice.md")));
+    assert!(
+        first["uri"].as_str().is_some_and(|uri| uri.starts_with("file:///") && uri.ends_with("/documents/sluice.md"))
+    );
     assert_eq!(first["heading"], serde_json::json!(["Sluice"]));
     let (text, matches) = (&first["snippet"]["text"], &first["snippet"]["matches"]);
     let (text, range) = (text.as_str().expect("text"), matches[0].as_array().expect("a range"));

@@ -63,7 +63,11 @@ async fn one_failed_part_fails_its_document_and_its_rows_go() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stage_that_panics_costs_that_document_alone() {
-    for (stage, lines) in [("stages.fetch", ""), ("stages.parse", ""), ("stages.embed", "batch = { items = 1, tokens = 9, wait = \"1ms\" }\n")] {
+    for (stage, lines) in [
+        ("stages.fetch", ""),
+        ("stages.parse", ""),
+        ("stages.embed", "batch = { items = 1, tokens = 9, wait = \"1ms\" }\n"),
+    ] {
         let fault = format!("{lines}on = [\"3\"]\nwhat = \"panic\"");
         let ran = run(&chain(&format!("panic-{stage}"), 10, &[(stage, &fault)])).await;
         assert_eq!((ran.snapshot.documents.done, ran.snapshot.documents.failed), (9, 1), "{stage}");

@@ -35,7 +35,9 @@ fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
 }
 
 fn is_for_tests(path: &Path) -> bool {
-    path.iter().any(|part| ["tests", "tests.rs", "fakes.rs", "fixture.rs", "benches", "examples"].contains(&&*part.to_string_lossy()))
+    path.iter().any(|part| {
+        ["tests", "tests.rs", "fakes.rs", "fixture.rs", "benches", "examples"].contains(&&*part.to_string_lossy())
+    })
 }
 
 /// The code of a file, without comments and unit tests.

@@ -4,7 +4,11 @@ use super::support::{chain, run};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn documents_larger_than_the_budget_go_through() {
-    let pipeline = chain("larger", 12, &[("run", "memory = \"16MiB\""), ("stages.fetch", "size = 30000000"), ("stages.split", "parts = 2")]);
+    let pipeline = chain(
+        "larger",
+        12,
+        &[("run", "memory = \"16MiB\""), ("stages.fetch", "size = 30000000"), ("stages.split", "parts = 2")],
+    );
     let ran = run(&pipeline).await;
     assert_eq!(ran.snapshot.documents.done, 12);
     assert!(ran.snapshot.memory_peak > 16 << 20, "each document is larger than the budget");

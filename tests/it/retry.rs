@@ -34,7 +34,9 @@ async fn a_rejected_document_is_not_tried_again() {
 async fn a_fatal_error_stops_the_run_and_fails_no_document() {
     let handle = start(&chain("fatal", 10_000, &[("stages.embed", "on = [\"50\"]\nwhat = \"fatal\"")])).await;
     let ran = finish(handle).await;
-    assert!(matches!(&ran.end, RunEnd::Fatal { stage, error } if stage == "embed" && error.message == "told to stop the run"));
+    assert!(
+        matches!(&ran.end, RunEnd::Fatal { stage, error } if stage == "embed" && error.message == "told to stop the run")
+    );
     assert_eq!(ran.snapshot.documents.failed, 0, "what was in hand is unfinished: it can be taken up again");
     assert!(ran.snapshot.documents.unfinished > 0 && ran.snapshot.documents.seen < 10_000);
 }

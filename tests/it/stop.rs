@@ -24,7 +24,12 @@ async fn a_drain_finishes_what_is_in_hand_and_lists_no_more() {
 
 #[tokio::test(start_paused = true)]
 async fn a_drain_that_takes_too_long_ends_in_a_stop() {
-    let handle = start(&async_chain("too-long", 1000, &[("stages.fetch", "delay = \"1h\"\ntimeout = \"9h\""), ("run", "drain = \"2s\"")])).await;
+    let handle = start(&async_chain(
+        "too-long",
+        1000,
+        &[("stages.fetch", "delay = \"1h\"\ntimeout = \"9h\""), ("run", "drain = \"2s\"")],
+    ))
+    .await;
     tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     handle.commands().send(Command::Drain).await.expect("it runs");
     let began = tokio::time::Instant::now();

@@ -112,7 +112,11 @@ fn with(mut tables: Vec<(&str, String)>, extra: &[(&str, &str)]) -> String {
         let (_, body) = tables.iter_mut().find(|(name, _)| name == table).expect("a table of the chain");
         for line in lines.lines() {
             let key = line.split('=').next().unwrap_or_default().trim().to_owned();
-            *body = body.lines().filter(|old| old.split('=').next().unwrap_or_default().trim() != key).collect::<Vec<_>>().join("\n");
+            *body = body
+                .lines()
+                .filter(|old| old.split('=').next().unwrap_or_default().trim() != key)
+                .collect::<Vec<_>>()
+                .join("\n");
             body.push('\n');
             body.push_str(line);
         }

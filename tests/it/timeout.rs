@@ -27,7 +27,8 @@ async fn a_child_that_aborts_costs_its_document_alone() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_child_gives_what_a_thread_gives() {
     let here = run(&chain("here", 10, &[("stages.split", "parts = 3")])).await;
-    let apart = run(&chain("apart", 10, &[("stages.split", "parts = 3\nisolation = \"process\"\nmemory = \"512MiB\"")])).await;
+    let apart =
+        run(&chain("apart", 10, &[("stages.split", "parts = 3\nisolation = \"process\"\nmemory = \"512MiB\"")])).await;
     assert_eq!((here.snapshot.rows, apart.snapshot.rows), (30, 30));
     let rows = |store: &str| docmill_testkit::fakes::MemoryStore::named(store).rows();
     assert_eq!(rows("here"), rows("apart"), "documents, ordinals and versions are the same");

@@ -15,7 +15,7 @@ use docmill_api::frames::{self, Message, PROTOCOL};
 use docmill_api::{
     BuildContext, CancellationToken, CpuStage, Digest, Node, Outputs, Record, Registry, StageError, Step, StepContext,
 };
-use rustix::process::{Resource, Rlimit, Signal, getrlimit, set_parent_process_death_signal, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::cpu::message_of;
 
@@ -33,9 +33,10 @@ const QUOTA_BYTES: u64 = 4 << 20;
 /// The socket is none, or the engine speaks another protocol.
 pub fn serve(registry: &Registry) -> io::Result<()> {
     let socket = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
-    // Without the engine there is nobody to work for. Ignored where the system has no such thing: the closed socket
-    // ends this process too.
-    let _ = set_parent_process_death_signal(Some(Signal::KILL));
+    // Without the engine there is nobody to work for. Where the system has no such thing, or refuses it, the closed
+    // socket ends this process once its document is done.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
     let registry = registry.clone();
     let worker = std::thread::Builder::new()
         .name("stage-worker".into())

@@ -12,8 +12,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::encoding::Encoding;
+use crate::limit::{Limit, Unit};
 use crate::tokenizer::Tokenizer;
-use crate::work::{Chunker, Limit, Unit};
+use crate::work::Chunker;
 
 /// Tokens of a chunk unless set.
 const TOKENS: u32 = 512;

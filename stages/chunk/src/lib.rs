@@ -5,10 +5,13 @@
 //! encoded once however many candidates are weighed. Which two halves of a text may be encoded apart is the subject of
 //! `cuts.rs`; it is what makes the counts exact. This crate knows nothing of documents' formats, and makes no vectors.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails by panicking"))]
+
 mod config;
 mod counts;
 mod cuts;
 mod encoding;
+mod limit;
 mod outline;
 mod tokenizer;
 mod work;

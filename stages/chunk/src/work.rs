@@ -7,8 +7,7 @@
 //! a reader of the chunks cannot tell where the windows were. For that price, one chunk of some thirty is split twice,
 //! and nothing is encoded twice.
 
-use std::collections::HashSet;
-use std::fmt;
+use std::collections::{HashSet, VecDeque};
 use std::hash::{Hash, Hasher};
 use std::ops::Range;
 use std::sync::Arc;
@@ -19,15 +18,9 @@ use docmill_api::{
 use text_splitter::{Characters, ChunkConfig, ChunkSizer, MarkdownSplitter, TextSplitter};
 
 use crate::counts::{Counts, TokenSizer};
+use crate::limit::{Limit, Unit, WINDOW};
 use crate::outline::{Lines, Outline, line_ends, page_at};
 use crate::tokenizer::{Tokenizer, segment};
-
-/// The largest window, unless a few chunks need more.
-const WINDOW: usize = 64 << 10;
-
-/// How many full chunks a window has room for at most: small chunks make small windows, since the splitter's work
-/// grows with the number of its chunks and the size of the window.
-const CHUNKS_PER_WINDOW: usize = 32;
 
 /// A record is emitted when its chunks reach this: enough to make its envelope cheap, little enough to start what
 /// comes after early.
@@ -35,49 +28,6 @@ const RECORD_BYTES: usize = 64 << 10;
 
 /// How many windows a step takes at most, some 10 ms, whatever room there is for their chunks.
 const WINDOWS_PER_STEP: usize = 8;
-
-/// What a chunk is measured in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unit {
-    Tokens,
-    Characters,
-}
-
-impl fmt::Display for Unit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Tokens => "tokens",
-            Self::Characters => "characters",
-        })
-    }
-}
-
-/// How long a chunk may be, and how much of its end the next one repeats.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Limit {
-    pub(crate) unit: Unit,
-    pub(crate) size: usize,
-    pub(crate) overlap: usize,
-}
-
-impl Limit {
-    /// The bytes of a usual chunk: English has 4 to 5 a token, other scripts 2 to 3 a character.
-    fn bytes(self) -> usize {
-        match self.unit {
-            Unit::Tokens => self.size.saturating_mul(4),
-            Unit::Characters => self.size.saturating_mul(2),
-        }
-    }
-
-    fn window(self) -> usize {
-        self.bytes().saturating_mul(CHUNKS_PER_WINDOW).clamp(256, WINDOW).max(self.smallest_window())
-    }
-
-    /// For a text without words, in which the splitter looks to the end of the window for every chunk.
-    fn smallest_window(self) -> usize {
-        self.bytes().saturating_mul(4).max(256)
-    }
-}
 
 /// The chunks of one document, in the making.
 pub(crate) struct Chunker {
@@ -93,8 +43,10 @@ pub(crate) struct Chunker {
     lines: Lines,
     seen: HashSet<Seen>,
     next_ordinal: u32,
-    pending: Vec<Chunk>,
+    /// Chunks that are in no record yet: those of one window and the rest of the one before.
+    pending: VecDeque<Chunk>,
     pending_bytes: usize,
+    finished: bool,
 }
 
 impl Chunker {
@@ -112,13 +64,14 @@ impl Chunker {
             lines: Lines::new(),
             seen: HashSet::new(),
             next_ordinal: 0,
-            pending: Vec::new(),
+            pending: VecDeque::new(),
             pending_bytes: 0,
+            finished: false,
         }
     }
 
-    /// Makes the chunks of one window. Whether it was the last.
-    fn window(&mut self, out: &mut Outputs) -> bool {
+    /// Makes the chunks of the next window.
+    fn window(&mut self) {
         let content = Arc::clone(&self.text.content);
         self.skip_white_space(&content);
         let mut size = match segment(&content, self.place).endless {
@@ -129,7 +82,6 @@ impl Chunker {
             let end = window_end(&content, self.place, size);
             self.counts.cover(&content, self.place..end);
             let stretches = self.split(&content, self.place..end);
-            let last = end == content.len();
             let Some(keep) = self.keep(&content, &stretches, end) else {
                 // One chunk fills the window: what it would be with more text cannot be known.
                 size = size.saturating_mul(2);
@@ -137,9 +89,10 @@ impl Chunker {
             };
             self.place = stretches.get(keep).map_or(end, |stretch| stretch.start);
             for stretch in stretches.into_iter().take(keep) {
-                self.add(&content, stretch, out);
+                self.add(&content, stretch);
             }
-            return last;
+            self.finished = end == content.len();
+            return;
         }
     }
 
@@ -176,7 +129,7 @@ impl Chunker {
     /// The chunks of a window, as places in the text.
     fn split(&self, content: &str, window: Range<usize>) -> Vec<Range<usize>> {
         let whole = trimmed(content, window.clone());
-        if window.end == content.len() && self.place == window.start && self.fits(content, whole.clone()) {
+        if window.end == content.len() && self.fits(content, whole.clone()) {
             return if whole.is_empty() { Vec::new() } else { vec![whole] };
         }
         match self.limit.unit {
@@ -211,7 +164,7 @@ impl Chunker {
     }
 
     /// Adds a chunk, unless it says nothing new.
-    fn add(&mut self, content: &Arc<str>, stretch: Range<usize>, out: &mut Outputs) {
+    fn add(&mut self, content: &Arc<str>, stretch: Range<usize>) {
         if stretch.end <= self.covered {
             return;
         }
@@ -241,40 +194,51 @@ impl Chunker {
             text,
         };
         self.next_ordinal += 1;
-        self.pending_bytes += stretch.len() + size_of::<Chunk>();
-        self.pending.push(chunk);
-        if self.pending_bytes >= RECORD_BYTES {
-            self.flush(out);
-        }
+        self.pending_bytes += cost(&chunk);
+        self.pending.push_back(chunk);
     }
 
-    fn flush(&mut self, out: &mut Outputs) {
-        if self.pending.is_empty() {
-            return;
+    /// Emits records while there is room and enough for one; once all chunks are made, anything is enough.
+    fn emit(&mut self, out: &mut Outputs) {
+        let enough = if self.finished { 1 } else { RECORD_BYTES };
+        while self.pending_bytes >= enough && !out.is_full() {
+            let (mut items, mut bytes) = (Vec::new(), 0);
+            while bytes < RECORD_BYTES
+                && let Some(chunk) = self.pending.pop_front()
+            {
+                bytes += cost(&chunk);
+                items.push(chunk);
+            }
+            self.pending_bytes -= bytes;
+            let chunks = Chunks { part: Part::Chunk, title: self.text.title.clone(), items };
+            out.emit(self.source.derive(Payload::Chunks(chunks)));
         }
-        let items = std::mem::take(&mut self.pending);
-        self.pending_bytes = 0;
-        let chunks = Chunks { part: Part::Chunk, title: self.text.title.clone(), items };
-        out.emit(self.source.derive(Payload::Chunks(chunks)));
     }
 }
 
 impl Work for Chunker {
     fn step(&mut self, cx: &StepContext, out: &mut Outputs) -> Result<Step, StageError> {
         for _ in 0..WINDOWS_PER_STEP {
-            if self.window(out) {
-                self.flush(out);
-                if self.next_ordinal == 0 {
-                    out.skip("empty");
-                }
-                return Ok(Step::Done);
-            }
-            if out.is_full() || cx.is_over() {
+            self.emit(out);
+            if out.is_full() || cx.is_over() || self.finished {
                 break;
             }
+            self.window();
         }
-        Ok(Step::More)
+        self.emit(out);
+        if !self.finished || !self.pending.is_empty() {
+            return Ok(Step::More);
+        }
+        if self.next_ordinal == 0 {
+            out.skip("empty");
+        }
+        Ok(Step::Done)
     }
+}
+
+/// What a chunk counts for in a record.
+fn cost(chunk: &Chunk) -> usize {
+    chunk.text.len() + size_of::<Chunk>()
 }
 
 /// Measures white space alone as just too much for an overlap. Were it nothing, as a sizer has it, a chunk that ends in

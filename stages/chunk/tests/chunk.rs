@@ -1,6 +1,8 @@
 //! What the stage promises, held through the stage itself: built from the registry, stepped as the engine steps it.
 //! Token counts are compared with `tiktoken-rs`.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -18,7 +20,7 @@ fn registry() -> Registry {
     registry
 }
 
-fn config(changes: Value) -> Value {
+fn config(changes: &Value) -> Value {
     let mut config = defaults(&registry().get("chunk").unwrap().spec().fields);
     config.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
     config
@@ -33,7 +35,7 @@ fn build(changes: Value) -> Arc<dyn CpuStage> {
         embedding: None,
         inputs: Vec::new(),
     };
-    let config = config(changes);
+    let config = config(&changes);
     let mut future = registry.get("chunk").unwrap().build(config, &context);
     match future.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
         std::task::Poll::Ready(Ok(Node::Cpu(stage))) => stage,
@@ -166,7 +168,7 @@ fn assert_sound(name: &str, content: &str, chunks: &[Chunk], encoding: Encoding,
 fn missing<'a>(content: &'a str, base: usize, places: &[Range<usize>], said: &[&str]) -> Option<&'a str> {
     let first_gap = |places: &[Range<usize>]| {
         let mut covered = 0;
-        places.iter().cloned().chain([content.len()..content.len()]).find_map(|place| {
+        places.iter().cloned().chain(std::iter::once(content.len()..content.len())).find_map(|place| {
             let gap = covered..place.start.max(covered);
             covered = covered.max(place.end);
             let text = content.get(gap).expect("cuts are at characters").trim();
@@ -383,7 +385,7 @@ fn chunks_come_in_records_of_some_size_and_step_by_step() {
         let mut out = Outputs::with_quota(1);
         let step = work.step(&cx, &mut out).unwrap();
         steps += 1;
-        assert!(out.bytes() < 256 << 10, "a step stops soon after it is full");
+        assert!(out.records().len() <= 1, "a step that is full emits nothing more");
         sizes.extend(out.records().iter().map(|record| record.payload.bytes()));
         if step == Step::Done {
             break;
@@ -412,7 +414,7 @@ fn only_texts_are_taken() {
 
 #[test]
 fn a_wrong_configuration_is_explained() {
-    let issues = |changes: Value| registry().get("chunk").unwrap().validate(&config(changes));
+    let issues = |changes: Value| registry().get("chunk").unwrap().validate(&config(&changes));
     assert_eq!(issues(json!({})), []);
     assert_eq!(issues(json!({"types": {".py": {"tokens": 400, "overlap": null}}})), [], "null is unset");
     assert_eq!(issues(json!({"characters": 2000, "overlap": 200})), []);
@@ -439,6 +441,6 @@ fn a_wrong_configuration_is_explained() {
 fn all_fields_have_defaults_and_change_the_output() {
     let spec = registry().get("chunk").unwrap().spec();
     assert!(spec.fields.iter().all(|field| field.default.is_some() && field.changes_output && !field.doc.is_empty()));
-    let resolved = registry().get("chunk").unwrap().resolved(&config(json!({"encoding": "gpt-4o"})));
+    let resolved = registry().get("chunk").unwrap().resolved(&config(&json!({"encoding": "gpt-4o"})));
     assert_eq!(resolved["encoding"], "o200k_base");
 }

@@ -35,7 +35,9 @@ pub(crate) fn of_each_format() -> Vec<Sample> {
             name: "latin.txt",
             word: "brûnzelin",
             sentence: "Le brûnzelin dort près de la rivière gelée, à côté d'un vieux château, où l'été a été très court",
-            bytes: latin("Le brûnzelin dort près de la rivière gelée, à côté d'un vieux château, où l'été a été très court.\r\n"),
+            bytes: latin(
+                "Le brûnzelin dort près de la rivière gelée, à côté d'un vieux château, où l'été a été très court.\r\n",
+            ),
         },
         Sample {
             name: "wide.txt",

@@ -110,11 +110,8 @@ impl Mill {
 
     /// Runs the pipeline to its end, with parsers in child processes as the default has it.
     pub(crate) async fn run(&self) -> Ran {
-        let worker = WorkerProgram {
-            program: PROGRAM.into(),
-            arguments: vec!["stage-worker".into()],
-            variables: Vec::new(),
-        };
+        let worker =
+            WorkerProgram { program: PROGRAM.into(), arguments: vec!["stage-worker".into()], variables: Vec::new() };
         let options = RuntimeOptions { worker, inputs: Vec::new(), results: false, watch_polls: false };
         let topology = Topology::build(self.plan(), &self.registry, &options).await;
         let ran = finish(topology.unwrap_or_else(|error| panic!("{error}")).run()).await;
