@@ -97,12 +97,18 @@ fn a_wrong_configuration_is_3_with_all_complaints_at_once() {
     let commands = ["run", "check", "search"];
     for name in commands {
         let mut command = mill.command(name);
-        command.args(["--set", "stages.store.width=0"]);
+        command.args(["--set", "stages.embed.width=0"]);
         let ended = ended(if name == "search" { command.arg("words") } else { &mut command });
         assert_eq!((ended.code, ended.out.as_str()), (Some(3), ""), "{name}: {}", ended.err);
-        for part in
-            ["`overlapp`", "did you mean `overlap`?", "pipeline.toml:", "^^^", "`sumarize`", "width", "3 errors"]
-        {
+        for part in [
+            "`overlapp`",
+            "did you mean `overlap`?",
+            "pipeline.toml:",
+            "^^^",
+            "`sumarize`",
+            "`width` in stage `embed`",
+            "3 errors",
+        ] {
             assert!(ended.err.contains(part), "{name} does not say {part}: {}", ended.err);
         }
     }

@@ -22,7 +22,7 @@ fn no_kind_is_left_out() {
 
 #[test]
 fn files() {
-    block_on(async {
+    block_on(async || {
         let directory = tempfile::tempdir().expect("a directory");
         for name in ["a.txt", "b.md"] {
             std::fs::write(directory.path().join(name), name).expect("written");
@@ -34,7 +34,7 @@ fn files() {
 
 #[test]
 fn download() {
-    block_on(async {
+    block_on(async || {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("a.txt");
         std::fs::write(&path, "some words").expect("written");
@@ -45,7 +45,7 @@ fn download() {
 
 #[test]
 fn parse() {
-    block_on(async {
+    block_on(async || {
         let registry = registry();
         let mut suite = Suite::new(&registry, "parse");
         for sample in super::pipeline::documents::of_each_format() {
@@ -57,7 +57,7 @@ fn parse() {
 
 #[test]
 fn chunk() {
-    block_on(async {
+    block_on(async || {
         // More than a step's quota, so that it takes several.
         let long = format!("{PROSE}\n\n").repeat(1000);
         let registry = registry();
@@ -69,7 +69,7 @@ fn chunk() {
 
 #[test]
 fn summarize() {
-    block_on(async {
+    block_on(async || {
         let registry = registry();
         let suite = Suite::new(&registry, "summarize");
         suite.sample(records::text("file:///a.txt", TextKind::Plain, PROSE)).run().await;
@@ -78,18 +78,18 @@ fn summarize() {
 
 #[test]
 fn embed() {
-    block_on(async {
+    block_on(async || {
         let sample = records::chunks("file:///a.txt", &["the mill", "the brook"]);
         Suite::new(&registry(), "embed").sample(sample).run().await;
     });
 }
 
-/// Both sinks: two documents, one of them with two rows.
-async fn sink(kind: &str) {
+/// Both sinks: two documents, one of them with two rows. `place` is the field that says where.
+async fn sink(kind: &str, place: &str) {
     let registry = registry();
     let directory = tempfile::tempdir().expect("a directory");
     let suite = Suite::new(&registry, kind)
-        .with("uri", directory.path().join("store").display().to_string())
+        .with(place, directory.path().join("store").display().to_string())
         .embedding("model", 4)
         .sample(records::vectors("file:///a.txt", &["one", "two"], 4))
         .sample(records::vectors("file:///b.txt", &["three"], 4));
@@ -98,12 +98,12 @@ async fn sink(kind: &str) {
 
 #[test]
 fn lancedb() {
-    block_on(sink("lancedb"));
+    block_on(async || sink("lancedb", "uri").await);
 }
 
 #[test]
 fn jsonl() {
-    block_on(sink("jsonl"));
+    block_on(async || sink("jsonl", "dir").await);
 }
 
 #[test]

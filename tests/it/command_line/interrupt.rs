@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::super::pipeline::mill::{Mill, block_on};
 use super::Ended;
 
-/// Far more than are in hand at once (`WIDTHS`), so that an interrupted run cannot have come to its end.
+/// Far more than are in hand at once (`WIDTH`), so that an interrupted run cannot have come to its end.
 const DOCUMENTS: usize = 150;
 
 /// So many are answered at once; whoever asks for another waits until the gate opens.
@@ -162,7 +162,7 @@ fn mill() -> Mill {
 
 /// The ids of the stored rows, by document.
 fn stored(mill: Mill) -> (Mill, BTreeMap<String, BTreeSet<String>>) {
-    block_on(async move {
+    block_on(async move || {
         let mut documents: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for (id, row) in mill.store().await.rows().await {
             documents.entry(row.uri).or_default().insert(id);

@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -26,22 +25,18 @@ pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_docmill");
 /// More rows than any test stores.
 const ALL: usize = 10_000;
 
-/// Runs a test on threads with stacks as large as the program's: LanceDB's futures are deep in an unoptimised build.
-pub(crate) fn block_on<F>(test: F) -> F::Output
-where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
-{
-    let event_loop = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .thread_stack_size(16 << 20)
-        .build()
-        .expect("an event loop");
-    match event_loop.block_on(event_loop.spawn(test)) {
-        Ok(output) => output,
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
-    }
+/// Stacks as large as the program's: LanceDB's futures are deep in an unoptimised build.
+const STACK: usize = 16 << 20;
+
+/// Runs a test on threads with large stacks, its own included.
+pub(crate) fn block_on<T: Send + 'static>(test: impl AsyncFnOnce() -> T + Send + 'static) -> T {
+    let in_thread = move || {
+        let mut event_loop = tokio::runtime::Builder::new_multi_thread();
+        let event_loop = event_loop.worker_threads(2).enable_all().thread_stack_size(STACK).build();
+        event_loop.expect("an event loop").block_on(test())
+    };
+    let thread = std::thread::Builder::new().stack_size(STACK).spawn(in_thread).expect("a thread");
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// Every built-in stage.

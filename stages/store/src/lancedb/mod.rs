@@ -66,7 +66,7 @@ impl StageFactory for LanceDb {
             ],
             // A commit costs about 3 ms whatever it holds, and leaves a file: 8,192 rows a commit make that cost
             // vanish and cost some 25 MB while they are written.
-            batch: Some(BatchDefaults { items: 8_192, tokens: 4_000_000, wait: Duration::from_secs(1) }),
+            batch: Some(BatchDefaults { items: 4_096, tokens: 4_000_000, wait: Duration::from_secs(1) }),
             width: Some(1),
             timeout: Duration::from_secs(60),
             guarantees: "A row written twice is there once. A changed document keeps its old rows until all new ones \
