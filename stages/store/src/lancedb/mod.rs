@@ -64,8 +64,8 @@ impl StageFactory for LanceDb {
                 ),
                 FieldSpec::new("table", FieldType::Text, "chunks".into(), "The table in it; made if missing."),
             ],
-            // A commit costs about 3 ms whatever it holds, and leaves a file: 8,192 rows a commit make that cost
-            // vanish and cost some 25 MB while they are written.
+            // A commit costs about 3 ms whatever it holds, and leaves a file: 4,096 rows a commit make that cost
+            // vanish, and the first rows of a large document are written while the rest is embedded.
             batch: Some(BatchDefaults { items: 4_096, tokens: 4_000_000, wait: Duration::from_secs(1) }),
             width: Some(1),
             timeout: Duration::from_secs(60),
