@@ -4,7 +4,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use docmill_api::Registry;
+use docmill_api::{Registry, StageError};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::ENVIRONMENT;
@@ -14,7 +15,7 @@ use crate::control::Command;
 use crate::monitor::HostUse;
 use crate::plan::Plan;
 use crate::report::{Report, render};
-use crate::runtime::{RunEnd, RunHandle, RuntimeOptions, Topology, View, WorkerProgram};
+use crate::runtime::{BuildError, RunEnd, RunHandle, RuntimeOptions, Topology, View, WorkerProgram};
 
 /// The exit code of a run that was interrupted; what it left can be taken up again.
 const INTERRUPTED: u8 = 130;
@@ -92,19 +93,16 @@ struct Ran {
     host: HostUse,
 }
 
-async fn execute(
-    plan: Plan,
-    registry: &Registry,
-    options: &RuntimeOptions,
-    ui: Ui,
-) -> Result<Ran, crate::runtime::BuildError> {
+async fn execute(plan: Plan, registry: &Registry, options: &RuntimeOptions, ui: Ui) -> Result<Ran, BuildError> {
     let drain = docmill_api::units::Span(plan.run.drain);
+    // Before any work, so that no signal finds nobody listening.
+    let mut interrupts = Interrupts::listen()?;
     let topology = Topology::build(plan, registry, options).await?;
     let handle = topology.run();
     let view = handle.view();
     let commands = handle.commands();
     let mut progress = Progress::new(ui);
-    let end = follow(handle, &view, &commands, &mut progress, drain).await;
+    let end = follow(handle, &view, &commands, &mut progress, (&mut interrupts, drain)).await;
     Ok(Ran { end, view, host: progress.finish() })
 }
 
@@ -113,18 +111,18 @@ async fn follow(
     view: &View,
     commands: &mpsc::Sender<Command>,
     progress: &mut Progress,
-    drain: docmill_api::units::Span,
+    (interrupts, drain): (&mut Interrupts, docmill_api::units::Span),
 ) -> RunEnd {
     let ended = handle.wait();
     tokio::pin!(ended);
-    let mut interrupts = 0;
+    let mut times = 0;
     loop {
         tokio::select! {
             biased;
             end = &mut ended => return end,
-            () = interrupted() => {
-                interrupts += 1;
-                let (command, sentence) = if interrupts == 1 {
+            () = interrupts.next() => {
+                times += 1;
+                let (command, sentence) = if times == 1 {
                     (Command::Drain, format!("stopping: finishing what is in hand, {drain} at most; once more to stop now"))
                 } else {
                     (Command::Stop, "stopping now".to_owned())
@@ -138,23 +136,28 @@ async fn follow(
     }
 }
 
-/// Waits for Ctrl-C or a request to end.
-async fn interrupted() {
-    let terminated = async {
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(mut signal) => {
-                signal.recv().await;
-            }
-            Err(_) => std::future::pending().await,
+/// Ctrl-C and requests to end, listened to from the start so that none is lost between two waits.
+struct Interrupts {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Interrupts {
+    fn listen() -> Result<Self, BuildError> {
+        let listen = |kind| {
+            signal(kind).map_err(|error| BuildError {
+                stage: "run".into(),
+                error: StageError::fatal(format!("cannot listen for signals: {error}")),
+            })
+        };
+        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
         }
-    };
-    tokio::select! {
-        caught = tokio::signal::ctrl_c() => {
-            if caught.is_err() {
-                std::future::pending::<()>().await;
-            }
-        }
-        () = terminated => {}
     }
 }
 

@@ -181,7 +181,7 @@ fn printable(text: &str) -> String {
 }
 
 fn marked(snippet: &Snippet, colour: bool) -> String {
-    let (on, off) = if colour { ("\x1b[1;33m", "\x1b[0m") } else { ("**", "**") };
+    let (on, off) = if colour { ("\x1b[1;33m", "\x1b[0m") } else { ("«", "»") };
     let mut text = String::with_capacity(snippet.text.len() + snippet.matches.len() * 8);
     let mut at = 0;
     for range in &snippet.matches {

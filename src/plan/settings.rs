@@ -168,9 +168,10 @@ fn refuse_what_does_not_apply(cx: &mut Checker<'_>, scope: &Scope<'_>, given: &M
         refuse("isolation", format!("only stages of the cpu tier have, and its kind is of the {tier} tier"));
         refuse("memory", format!("only stages of the cpu tier have, and its kind is of the {tier} tier"));
     } else if given.get("isolation").and_then(Value::as_str) != Some("process") && given.contains_key("memory") {
+        // A warning: whoever turns isolation off for one run cannot take a key out of the file from there.
         let message = format!("`memory` in {} limits child processes, and it has none", scope.what);
-        let help = "add `isolation = \"process\"`, or take `memory` out".to_owned();
-        cx.error(codes::NOT_APPLICABLE, cx.raw.key(&scope.child("memory")), message, Some(help));
+        let warning = Diagnostic::warning(codes::NO_EFFECT, cx.raw.key(&scope.child("memory")), message);
+        cx.push(warning.help("add `isolation = \"process\"`, or take `memory` out"));
     }
     let (idle, why): (&[&str], &str) = match role(spec) {
         Role::Source => (&["width", "queue", "accept"], "a source lists one document after another and reads no stage"),

@@ -363,10 +363,6 @@ fn keys_that_do_not_apply() {
         &broken("width = 32", "batch = { items = 3 }"),
         "E0017 8:1 stage `download` has no `batch`: its kind takes one record at a time | take `batch` out",
     );
-    only(
-        &broken("isolation = \"process\"\n", ""),
-        "E0017 14:1 `memory` in stage `parse` limits child processes, and it has none | add `isolation = \"process\"`, or take `memory` out",
-    );
 }
 
 #[test]
@@ -493,6 +489,10 @@ fn what_is_only_unwise_is_a_warning() {
     only(
         &warnings("include", "width = 4\ninclude"),
         "W0002 3:1 `width` in stage `source` has no effect: a source lists one document after another and reads no stage | take `width` out",
+    );
+    only(
+        &warnings("isolation = \"process\"\n", ""),
+        "W0002 14:1 `memory` in stage `parse` limits child processes, and it has none | add `isolation = \"process\"`, or take `memory` out",
     );
     only(
         &warnings("inputs = [\"chunk\", \"summarize\"]", "inputs = [\"chunk\", \"summarize\"]\nbatch.wait = \"1m\""),

@@ -16,7 +16,7 @@ pub struct Snippet {
 #[must_use]
 pub fn snippet(text: &str, question: &str, width: usize) -> Snippet {
     let words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
-    let wanted: Vec<String> = keys(question).collect();
+    let wanted = wanted(question);
     let hits: Vec<bool> =
         words.iter().map(|word| keys(word).any(|key| wanted.iter().any(|want| fits(&key, want)))).collect();
     let window = densest(&words, &hits, width);
@@ -39,6 +39,18 @@ pub fn snippet(text: &str, question: &str, width: usize) -> Snippet {
         shown.push_str(" …");
     }
     Snippet { text: shown, matches }
+}
+
+/// Words that stand in almost every text: marking them marks nothing.
+const COMMON: [&str; 32] = [
+    "a", "an", "and", "are", "as", "at", "be", "by", "can", "do", "does", "for", "from", "how", "i", "in", "is", "it",
+    "of", "on", "or", "that", "the", "this", "to", "was", "what", "when", "where", "which", "why", "with",
+];
+
+/// The question's words that tell something; all of them where none does.
+fn wanted(question: &str) -> Vec<String> {
+    let telling: Vec<String> = keys(question).filter(|key| !COMMON.contains(&key.as_str())).collect();
+    if telling.is_empty() { keys(question).collect() } else { telling }
 }
 
 fn keys(text: &str) -> impl Iterator<Item = String> {
@@ -82,6 +94,8 @@ mod tests {
         assert!(cut.text.starts_with("… ") && cut.text.ends_with(" …"), "{}", cut.text);
         let marked: Vec<&str> = cut.matches.iter().map(|range| &cut.text[range.clone()]).collect();
         assert_eq!(marked, ["mill", "Grain"]);
+        let common = snippet("the mill is on the river", "how is the mill", 60);
+        assert_eq!(common.matches, [4..8], "common words are not marked");
     }
 
     #[test]

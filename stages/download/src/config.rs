@@ -49,7 +49,7 @@ impl Default for Allow {
 
 pub(crate) fn spec() -> StageSpec {
     StageSpec {
-        summary: "reads documents from disk and over HTTP, and tells their media type by their content",
+        summary: "Reads documents from disk and over HTTP, and tells their media type by their content.",
         takes: &[PayloadKind::Reference],
         gives: &[PayloadKind::Blob],
         tier: Tier::Io,

@@ -75,7 +75,7 @@ impl StageFactory for ParseFactory {
 
     fn spec() -> StageSpec {
         StageSpec {
-            summary: "Turns a document's bytes into text: PDF, Word, HTML, Markdown, CSV, JSON, source code, plain text",
+            summary: "Turns a document's bytes into text: PDF, Word, HTML, Markdown, CSV, JSON, source code, plain text.",
             takes: &[PayloadKind::Blob],
             gives: &[PayloadKind::Text],
             tier: Tier::Cpu,

@@ -26,7 +26,7 @@ pub struct FilesConfig {
 
 pub(crate) fn spec() -> StageSpec {
     StageSpec {
-        summary: "lists files below directories, by name or by glob",
+        summary: "Lists files below directories, by name or by glob.",
         takes: &[],
         gives: &[PayloadKind::Reference],
         tier: Tier::Io,
