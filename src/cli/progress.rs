@@ -42,7 +42,8 @@ impl Progress {
         let bar = (ui == Ui::Auto && terminal).then(|| {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
             bar.set_style(
-                ProgressStyle::with_template("{spinner} {wide_msg}").unwrap_or_else(|_| ProgressStyle::default_bar()),
+                ProgressStyle::with_template("{spinner} [{bar:20}] {wide_msg}")
+                    .unwrap_or_else(|_| ProgressStyle::default_bar()),
             );
             bar
         });
@@ -93,6 +94,9 @@ impl Progress {
 }
 
 fn show(bar: &ProgressBar, snapshot: &Snapshot) {
+    // Before all is listed the length is what is known so far, which the line says.
+    bar.set_length(snapshot.documents.seen);
+    bar.set_position(snapshot.documents.seen - snapshot.documents.unfinished);
     bar.set_message(line(snapshot));
     bar.tick();
 }

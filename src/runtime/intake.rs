@@ -50,6 +50,7 @@ impl Intake {
     /// Lists until the source ends, the run closes, or the source fails for good.
     pub(crate) async fn run(self, mut source: Box<dyn Source>) {
         self.list(source.as_mut()).await;
+        self.shared.listing.fetch_sub(1, Relaxed);
         self.outlet.close();
     }
 

@@ -127,6 +127,7 @@ impl Topology {
             widths.push((Arc::clone(&node.id), set));
             tasks.push(shared.spawn(supervise(Arc::clone(node), changes)));
         }
+        shared.listing.store(intakes.len(), Relaxed);
         for (intake, source) in intakes {
             tasks.push(shared.spawn(intake.run(source)));
         }
@@ -264,7 +265,7 @@ impl View {
             pipeline: self.pipeline.clone(),
             started: self.started.to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
             seconds: self.began.elapsed().as_secs_f64(),
-            listed: self.shared.closing.is_cancelled() || self.sources_ended(),
+            listed: self.shared.listing.load(Relaxed) == 0,
             indexing: counters.indexing.load(Relaxed),
             paused: *self.shared.paused.borrow(),
             documents,
@@ -289,14 +290,6 @@ impl View {
     #[must_use]
     pub fn longest_poll(&self) -> Duration {
         Duration::from_nanos(self.shared.counters.longest_poll.load(Relaxed))
-    }
-
-    fn sources_ended(&self) -> bool {
-        // A source's counters are shared with its intake, which is dropped when it ends.
-        self.stages.iter().all(|seen| match seen {
-            Seen::Source(_, counters) => Arc::strong_count(counters) <= 2,
-            Seen::Node(_) => true,
-        })
     }
 }
 

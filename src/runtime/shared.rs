@@ -1,6 +1,7 @@
 //! What all tasks of a run share: budget, pool, board, counters, and the way a fatal error ends the run.
 
 use std::pin::Pin;
+use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -21,6 +22,8 @@ pub(crate) struct Shared {
     pub(crate) counters: Arc<RunCounters>,
     /// Cancelled when sources are to list no more.
     pub(crate) closing: CancellationToken,
+    /// Sources that still list.
+    pub(crate) listing: AtomicUsize,
     pub(crate) paused: tokio::sync::watch::Sender<bool>,
     pub(crate) wants_results: bool,
     pub(crate) watches_polls: bool,
@@ -35,6 +38,7 @@ impl Shared {
             board: Arc::new(Board::default()),
             counters: Arc::new(RunCounters::default()),
             closing: CancellationToken::new(),
+            listing: AtomicUsize::new(0),
             paused: tokio::sync::watch::Sender::new(false),
             wants_results,
             watches_polls,

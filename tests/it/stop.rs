@@ -47,10 +47,11 @@ async fn a_paused_run_admits_nothing_until_it_is_resumed() {
     commands.send(Command::Pause).await.expect("it runs");
     tokio::time::sleep(std::time::Duration::from_secs(300)).await;
     let seen = view.snapshot().documents.seen;
-    assert!(seen < 2000 && view.snapshot().paused);
+    assert!(seen < 2000 && view.snapshot().paused && !view.snapshot().listed);
     tokio::time::sleep(std::time::Duration::from_secs(300)).await;
     assert_eq!(view.snapshot().documents.seen, seen);
     commands.send(Command::Resume).await.expect("it runs");
     let ran = finish(handle).await;
     assert_eq!(ran.snapshot.documents.done, 2000);
+    assert!(ran.snapshot.listed);
 }
