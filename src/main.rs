@@ -3,10 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    docmill::cli::main_with(|registry| {
-        #[cfg(feature = "builtin")]
-        docmill::builtin::register(registry);
-        #[cfg(not(feature = "builtin"))]
-        let _ = registry;
-    })
+    docmill::cli::main_with(docmill::builtin::register)
 }
