@@ -34,6 +34,8 @@ pub(super) struct Progress {
     lines: bool,
     next_line: Instant,
     peak: u64,
+    /// CPU time that this process had used before: `exec` keeps the count of the program before it.
+    used_before: f64,
 }
 
 impl Progress {
@@ -48,7 +50,7 @@ impl Progress {
             bar
         });
         let lines = ui == Ui::Plain || (ui == Ui::Auto && !terminal);
-        Self { bar, lines, next_line: Instant::now() + LINE, peak: 0 }
+        Self { bar, lines, next_line: Instant::now() + LINE, peak: 0, used_before: host_use().cpu_seconds }
     }
 
     /// Shows the run as it moves; never returns.
@@ -84,7 +86,11 @@ impl Progress {
         }
         self.sample();
         let used = host_use();
-        HostUse { peak_rss_bytes: self.peak.max(used.peak_rss_bytes), ..used }
+        HostUse {
+            peak_rss_bytes: self.peak.max(used.peak_rss_bytes),
+            cpu_seconds: used.cpu_seconds - self.used_before,
+            ..used
+        }
     }
 
     fn sample(&mut self) {

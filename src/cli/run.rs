@@ -97,11 +97,11 @@ async fn execute(plan: Plan, registry: &Registry, options: &RuntimeOptions, ui: 
     let drain = docmill_api::units::Span(plan.run.drain);
     // Before any work, so that no signal finds nobody listening.
     let mut interrupts = Interrupts::listen()?;
+    let mut progress = Progress::new(ui);
     let topology = Topology::build(plan, registry, options).await?;
     let handle = topology.run();
     let view = handle.view();
     let commands = handle.commands();
-    let mut progress = Progress::new(ui);
     let end = follow(handle, &view, &commands, &mut progress, (&mut interrupts, drain)).await;
     Ok(Ran { end, view, host: progress.finish() })
 }
