@@ -72,7 +72,8 @@ pub fn main_with(register: impl FnOnce(&mut Registry)) -> ExitCode {
     register(&mut registry);
     let cli = Cli::parse();
     log_to_stderr();
-    let mut out = io::stdout().lock();
+    // Not locked: a stage that prints by mistake, in another thread, would wait for this for ever.
+    let mut out = io::stdout();
     let mut err = io::stderr();
     let ended = match cli.command {
         Command::Run(args) => run::run(args, &registry, &mut out, &mut err),

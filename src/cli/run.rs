@@ -98,7 +98,12 @@ async fn execute(plan: Plan, registry: &Registry, options: &RuntimeOptions, ui: 
     // Before any work, so that no signal finds nobody listening.
     let mut interrupts = Interrupts::listen()?;
     let mut progress = Progress::new(ui);
-    let topology = Topology::build(plan, registry, options).await?;
+    let topology = tokio::select! {
+        topology = Topology::build(plan, registry, options) => topology?,
+        () = interrupts.next() => {
+            return Err(BuildError { stage: "run".into(), error: StageError::fatal("interrupted before any work") });
+        }
+    };
     let handle = topology.run();
     let view = handle.view();
     let commands = handle.commands();

@@ -38,6 +38,7 @@ impl NodeRuntime {
                 // The thread cannot be stopped: it sees this at its next step, and its result is dropped.
                 cancel.cancel();
                 self.counters.timeouts.fetch_add(1, Relaxed);
+                self.look_for_stuck_threads();
                 return Err(Trouble::Failed { error: StageError::rejected(self.timed_out()), emitted: went.emitted });
             };
             spent += ran.busy;
@@ -50,6 +51,10 @@ impl NodeRuntime {
             };
             went.emitted += self.send_all(token, records).await?;
             let Some(work) = work.filter(|_| step == Step::More) else { return Ok(went) };
+            if self.shared.board.is_aborted() {
+                // Not a quiet end: part of the document may be durable, and it must not settle as done.
+                return Err(Trouble::Aborted);
+            }
             if token.delivery().is_cancelled() {
                 return Ok(went);
             }
@@ -76,8 +81,18 @@ impl NodeRuntime {
             Err(_) => {
                 cancel.cancel();
                 self.counters.timeouts.fetch_add(1, Relaxed);
+                self.look_for_stuck_threads();
                 Err(StageError::rejected(self.timed_out()))
             }
+        }
+    }
+
+    /// Ends the run once every thread of the pool works on a step that nobody waits for: nothing would ever go on.
+    fn look_for_stuck_threads(&self) {
+        if self.shared.pool.is_stuck() {
+            let error = "every CPU thread is held by a step that ran out of time; run this stage with \
+                         `isolation = \"process\"`, where it can be killed";
+            self.shared.halt(&self.id, StageError::fatal(error));
         }
     }
 
@@ -97,7 +112,7 @@ impl NodeRuntime {
         record: &Record,
         token: &Token,
     ) -> Result<Went, Trouble> {
-        let mut worker = match child.take() {
+        let mut worker = match child.take().and_then(Worker::if_alive) {
             Some(worker) => worker,
             None => Worker::start(role).await.map_err(Trouble::failed)?,
         };
@@ -112,9 +127,21 @@ impl NodeRuntime {
                 }
                 worker.next().await
             };
-            let said = tokio::time::timeout(self.timeout().saturating_sub(spent), exchange).await;
+            let remaining = self.timeout().saturating_sub(spent);
+            let said = tokio::select! {
+                // Its document failed elsewhere, or the run is aborted: the child goes, its work is not wanted.
+                () = token.delivery().cancel.cancelled() => {
+                    break if self.shared.board.is_aborted() { Err(Trouble::Aborted) } else { Ok(()) };
+                }
+                said = tokio::time::timeout(remaining, exchange) => said,
+            };
             spent += start.elapsed();
             match said {
+                Ok(Ok(Said::Output(output))) if output.document.id != record.document.id => {
+                    let error = StageError::rejected("the stage worker answered for another document");
+                    break Err(Trouble::Failed { error, emitted: went.emitted });
+                }
+                Ok(Ok(Said::Broken(error))) => break Err(Trouble::Failed { error, emitted: went.emitted }),
                 Ok(Ok(Said::Output(output))) => match self.send_all(token, vec![output]).await {
                     Ok(emitted) => went.emitted += emitted,
                     Err(closed) => break Err(closed.into()),

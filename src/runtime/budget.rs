@@ -116,8 +116,9 @@ impl Budget {
             }
         }
         let waits = !state.waiters.is_empty();
-        drop(state);
+        // Under the lock, so that the last word is that of the last change.
         self.pressure.send_if_modified(|pressure| std::mem::replace(pressure, waits) != waits);
+        drop(state);
     }
 
     fn take(self: &Arc<Self>, state: &mut State, bytes: u64, overdraft: Option<usize>) -> Charge {

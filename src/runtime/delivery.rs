@@ -113,7 +113,7 @@ impl Delivery {
 
     /// Whether it ended because the run was aborted: it is unfinished then, not failed.
     pub(crate) fn is_unfinished(&self) -> bool {
-        self.board.is_aborted() && (self.failure().is_none_or(|failure| failure.attempts == 0))
+        self.board.is_aborted() && self.failure().is_some_and(|failure| failure.attempts == 0)
     }
 
     /// Fails the document outside a token: when its settling failed.

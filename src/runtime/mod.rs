@@ -191,7 +191,7 @@ async fn control(
     widths: Vec<(Arc<str>, mpsc::Sender<usize>)>,
     drain: Duration,
 ) {
-    let mut until = None;
+    let (mut until, mut open) = (None, true);
     loop {
         let time_is_up = async {
             match until {
@@ -201,7 +201,7 @@ async fn control(
         };
         tokio::select! {
             () = time_is_up => shared.board.abort.cancel(),
-            command = commands.recv() => match command {
+            command = commands.recv(), if open => match command {
                 Some(Command::SetWidth { stage, width }) => {
                     if let Some((_, set)) = widths.iter().find(|(id, _)| **id == *stage) {
                         // A stage that has ended has no width to change.
@@ -218,10 +218,11 @@ async fn control(
                     shared.closing.cancel();
                     shared.board.abort.cancel();
                 }
-                None => break,
+                // Nobody can say more; a drain that is under way still has its limit.
+                None => open = false,
             },
         }
-        if shared.board.is_aborted() {
+        if shared.board.is_aborted() || (!open && until.is_none()) {
             break;
         }
     }

@@ -141,11 +141,17 @@ async fn work_on(node: &NodeRuntime, id: usize) -> Ended {
 impl NodeRuntime {
     /// Counts a record in, unless its document has failed elsewhere.
     fn take_in(&self, envelope: Envelope) -> Option<Envelope> {
+        let envelope = self.still_wanted(envelope)?;
+        self.counters.input.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        Some(envelope)
+    }
+
+    /// The record, unless its document has failed elsewhere.
+    pub(crate) fn still_wanted(&self, envelope: Envelope) -> Option<Envelope> {
         if envelope.token.delivery().is_cancelled() && !self.shared.board.is_aborted() {
             envelope.token.consumed();
             return None;
         }
-        self.counters.input.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         Some(envelope)
     }
 

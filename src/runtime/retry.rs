@@ -6,7 +6,7 @@ use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 
 use crate::plan::Retry;
 
-/// One record's patience: exponential delays with full jitter, bounded in number and in total time.
+/// One record's patience: exponential delays with jitter on top, bounded in number and in total time.
 #[derive(Debug)]
 pub(crate) struct Patience {
     delays: ExponentialBackoff,

@@ -5,7 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
-use docmill_api::{Context, ErrorClass, Outputs, Part, Payload, Record, StageError};
+use docmill_api::{CancellationToken, Context, ErrorClass, Outputs, Part, Payload, Record, StageError};
 use futures::FutureExt;
 
 use super::delivery::{Made, Token};
@@ -68,7 +68,7 @@ impl NodeRuntime {
                 Err(Trouble::Aborted) => return,
                 Err(Trouble::Failed { error, emitted }) => (error, emitted),
             };
-            if emitted > 0 || !self.wait_to_retry(&error, &mut patience, &token).await {
+            if emitted > 0 || !self.wait_to_retry(&error, &mut patience, &token.delivery().cancel).await {
                 return self.fail(token, error, patience.attempts());
             }
         }
@@ -88,9 +88,10 @@ impl NodeRuntime {
                     Err(error) => self.fail(envelope.token, error, patience.attempts()),
                 }
             }
-            let Some((first, error)) = again.first() else { return };
-            if self.wait_to_retry(error, &mut patience, &first.token).await {
-                pending = again.into_iter().map(|(envelope, _)| envelope).collect();
+            let Some((_, error)) = again.first() else { return };
+            // One document that failed elsewhere meanwhile hurries nobody, and is not tried again.
+            if self.wait_to_retry(error, &mut patience, &self.shared.board.abort).await {
+                pending = again.into_iter().filter_map(|(envelope, _)| self.still_wanted(envelope)).collect();
             } else {
                 for (envelope, error) in again {
                     self.fail(envelope.token, error, patience.attempts());
@@ -160,6 +161,10 @@ impl NodeRuntime {
 
     /// Ends a record for good. A fatal error ends the run: the document stays unfinished then.
     pub(crate) fn fail(&self, token: Token, error: StageError, attempts: u32) {
+        if self.shared.board.is_aborted() && error.class != ErrorClass::Fatal {
+            // What an abort cut short is unfinished, not failed: the token is dropped.
+            return;
+        }
         self.counters.failed.fetch_add(1, Relaxed);
         if error.class == ErrorClass::Fatal {
             self.shared.halt(&self.id, error);
@@ -168,18 +173,16 @@ impl NodeRuntime {
         token.failed(&self.id, error, attempts);
     }
 
-    async fn wait_to_retry(&self, error: &StageError, patience: &mut Patience, token: &Token) -> bool {
+    async fn wait_to_retry(&self, error: &StageError, patience: &mut Patience, cancel: &CancellationToken) -> bool {
         if error.class != ErrorClass::Transient {
             return false;
         }
         let Some(delay) = patience.next_delay(error.retry_after) else { return false };
-        self.counters.retries.fetch_add(1, Relaxed);
-        tokio::select! {
-            () = tokio::time::sleep(delay) => {}
-            () = token.delivery().cancel.cancelled() => {}
-        }
-        self.counters.held(Cause::Retry, delay);
-        true
+        let start = tokio::time::Instant::now();
+        let waited = tokio::time::timeout(delay, cancel.cancelled()).await.is_err();
+        self.counters.held(Cause::Retry, start.elapsed());
+        self.counters.retries.fetch_add(u64::from(waited), Relaxed);
+        waited
     }
 
     /// Runs an async call under the stage's timeout; a panic is the document's failure, not the run's.

@@ -1,10 +1,12 @@
 //! The settler: brings documents whose records have all come to an end to rest, in the sinks and in the tally.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use docmill_api::{Context, ErrorClass, Settled, StageError};
+use futures::FutureExt;
 use serde_json::json;
 use tokio::sync::oneshot;
 
@@ -12,8 +14,12 @@ use super::delivery::Delivery;
 use super::node::SinkHandle;
 use super::retry::Patience;
 use super::shared::{Shared, Turn};
+use super::tier::cpu::message_of;
 use crate::monitor::{Ended, RunCounters};
 use crate::plan::Retry;
+
+/// How many documents are settled in one call: one delete for them all, and one timeout.
+const GROUP: usize = 512;
 
 /// A sink as the settler knows it.
 pub(crate) struct Store {
@@ -40,68 +46,91 @@ pub(crate) async fn settle(shared: Arc<Shared>, stores: Vec<Store>, mut finished
             }
             continue;
         }
-        let settled: Vec<Settled> = deliveries
-            .iter()
-            .filter(|delivery| delivery.document().content.is_some())
-            .map(|delivery| Settled { document: Arc::clone(delivery.document()), done: delivery.failure().is_none() })
-            .collect();
-        if !settled.is_empty() {
+        for group in deliveries.chunks(GROUP) {
             for store in &stores {
-                if let Err(error) = store.settle(&shared, &settled).await {
-                    give_up(&shared, store, &deliveries, &error);
-                }
+                store.bring_to_rest(&shared, group).await;
             }
-        }
-        for delivery in deliveries {
-            turn.pass(Instant::now()).await;
-            conclude(&shared, &delivery);
+            for delivery in group {
+                turn.pass(Instant::now()).await;
+                conclude(&shared, delivery);
+            }
         }
     }
     shared.counters.indexing.store(true, Relaxed);
+    let mut failed = None;
     for store in &stores {
-        store.close(&shared).await;
+        if let Err(error) = store.close(&shared).await {
+            failed.get_or_insert((Arc::clone(&store.id), error.context("closing the store")));
+        }
+    }
+    // After every store: one that cannot be closed keeps no other from its index.
+    if let Some((stage, error)) = failed {
+        shared.halt(&stage, error);
     }
 }
 
 impl Store {
-    async fn settle(&self, shared: &Shared, settled: &[Settled]) -> Result<(), StageError> {
+    /// Settles a group; where that fails, each of its documents by itself, so that one costs one.
+    async fn bring_to_rest(&self, shared: &Shared, group: &[Arc<Delivery>]) {
+        let Err(error) = self.settle(shared, group).await else { return };
+        if error.class == ErrorClass::Fatal {
+            shared.halt(&self.id, error);
+            return;
+        }
+        for delivery in group {
+            if let Err(error) = self.settle(shared, std::slice::from_ref(delivery)).await {
+                delivery.fail(&self.id, error, self.retry.attempts);
+            }
+        }
+    }
+
+    async fn settle(&self, shared: &Shared, group: &[Arc<Delivery>]) -> Result<(), StageError> {
+        // What was never read has no version, and no store holds anything of it.
+        let read = group.iter().filter(|delivery| delivery.document().content.is_some());
+        let settled: Vec<Settled> = read
+            .map(|delivery| Settled { document: Arc::clone(delivery.document()), done: delivery.failure().is_none() })
+            .collect();
+        if settled.is_empty() {
+            return Ok(());
+        }
         let mut patience = Patience::new(&self.retry);
         loop {
             let cx = Context { cancel: shared.board.abort.child_token(), attempt: patience.attempts() };
-            let result = {
+            let error = {
                 let _turn = self.handle.turn.lock().await;
-                tokio::time::timeout(self.timeout, self.handle.sink.settle(&cx, settled)).await
+                let call = tokio::time::timeout(self.timeout, self.handle.sink.settle(&cx, &settled));
+                match AssertUnwindSafe(call).catch_unwind().await {
+                    Ok(Ok(Ok(()))) => return Ok(()),
+                    Ok(Ok(Err(error))) => error,
+                    Ok(Err(_)) => StageError::transient("settling timed out"),
+                    Err(panic) => StageError::rejected(format!("crashed: {}", message_of(panic.as_ref()))),
+                }
             };
-            let error = match result {
-                Ok(Ok(())) => return Ok(()),
-                Ok(Err(error)) => error,
-                Err(_) => StageError::transient("settling timed out"),
+            let again = error.class == ErrorClass::Transient && !shared.board.is_aborted();
+            let Some(delay) = (if again { patience.next_delay(error.retry_after) } else { None }) else {
+                return Err(error);
             };
-            let transient = error.class == ErrorClass::Transient;
-            let delay = if transient { patience.next_delay(error.retry_after) } else { None };
-            let Some(delay) = delay else { return Err(error) };
-            tokio::time::sleep(delay).await;
+            let _ = tokio::time::timeout(delay, shared.board.abort.cancelled()).await;
         }
     }
 
-    /// Not under the stage's timeout, which is a batch's: an index over a large table takes as long as it takes.
-    async fn close(&self, shared: &Shared) {
-        if shared.board.is_aborted() {
-            return;
+    /// Not under the stage's timeout, which is a batch's: an index over a large table takes as long as it takes, or
+    /// until the run is told to stop.
+    async fn close(&self, shared: &Shared) -> Result<(), StageError> {
+        let abort = &shared.board.abort;
+        let closing = async {
+            let _turn = self.handle.turn.lock().await;
+            let cx = Context { cancel: abort.child_token(), attempt: 1 };
+            match AssertUnwindSafe(self.handle.sink.close(&cx)).catch_unwind().await {
+                Ok(closed) => closed,
+                Err(panic) => Err(StageError::fatal(format!("crashed: {}", message_of(panic.as_ref())))),
+            }
+        };
+        tokio::select! {
+            biased;
+            () = abort.cancelled() => Ok(()),
+            closed = closing => closed,
         }
-        let _turn = self.handle.turn.lock().await;
-        if let Err(error) = self.handle.sink.close(&Context::detached()).await {
-            shared.halt(&self.id, error.context("closing the store"));
-        }
-    }
-}
-
-fn give_up(shared: &Shared, store: &Store, deliveries: &[Arc<Delivery>], error: &StageError) {
-    if error.class == ErrorClass::Fatal {
-        shared.halt(&store.id, error.clone());
-    }
-    for delivery in deliveries {
-        delivery.fail(&store.id, error.clone(), 1);
     }
 }
 

@@ -15,13 +15,16 @@ use docmill_api::frames::{self, Message, PROTOCOL};
 use docmill_api::{
     BuildContext, CancellationToken, CpuStage, Digest, Node, Outputs, Record, Registry, StageError, Step, StepContext,
 };
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, getppid, getrlimit, setrlimit};
 
 use super::cpu::message_of;
 
 /// The stack on which a child parses. Recursion of a hostile document ends here in an abort of the child, not of the
 /// run: 100,000 nested arrays fit, which an 8 MiB stack does not survive.
 const STACK_BYTES: usize = 256 << 20;
+
+/// How often a child looks whether its engine lives.
+const WATCH: Duration = Duration::from_millis(250);
 
 /// What one step of a child may gather before it is sent: large enough that a frame's cost does not show.
 const QUOTA_BYTES: u64 = 4 << 20;
@@ -33,15 +36,20 @@ const QUOTA_BYTES: u64 = 4 << 20;
 /// The socket is none, or the engine speaks another protocol.
 pub fn serve(registry: &Registry) -> io::Result<()> {
     let socket = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
-    // Without the engine there is nobody to work for. Where the system has no such thing, or refuses it, the closed
-    // socket ends this process once its document is done.
-    #[cfg(target_os = "linux")]
-    let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
+    let engine = getppid();
     let registry = registry.clone();
     let worker = std::thread::Builder::new()
         .name("stage-worker".into())
         .stack_size(STACK_BYTES)
         .spawn(move || converse(&registry, &socket))?;
+    // Without the engine there is nobody to work for, and a stage that hangs would not see its socket close. Not by the
+    // signal that Linux sends at a parent's death: it comes when the *thread* ends that started this process.
+    while !worker.is_finished() {
+        if getppid() != engine {
+            std::process::exit(1);
+        }
+        std::thread::park_timeout(WATCH);
+    }
     worker.join().map_err(|panic| io::Error::other(message_of(panic.as_ref())))?
 }
 
@@ -104,8 +112,8 @@ fn limit_memory(bytes: u64) {
 }
 
 fn work(stage: &dyn CpuStage, record: Record, timeout_ms: u64, to: &mut &UnixStream) -> io::Result<Message> {
-    let deadline = (timeout_ms > 0).then(|| Instant::now() + Duration::from_millis(timeout_ms));
-    let cx = StepContext::new(CancellationToken::new(), deadline);
+    let mut deadline = (timeout_ms > 0).then(|| Instant::now() + Duration::from_millis(timeout_ms));
+    let mut cx = StepContext::new(CancellationToken::new(), deadline);
     let mut skip = None;
     let opened = catch_unwind(AssertUnwindSafe(|| stage.open(&cx, record)));
     let mut work = match opened.map_err(|panic| crashed(panic.as_ref())).and_then(|opened| opened) {
@@ -121,10 +129,14 @@ fn work(stage: &dyn CpuStage, record: Record, timeout_ms: u64, to: &mut &UnixStr
         };
         let (records, reason) = outputs.into_parts();
         skip = reason.or(skip);
+        let sending = Instant::now();
         for record in &records {
             let (message, body) = frames::output(record);
             frames::write(to, &message, body.as_ref())?;
         }
+        // Waiting for room at the engine's side is none of the stage's time.
+        deadline = deadline.map(|deadline| deadline + sending.elapsed());
+        cx = StepContext::new(CancellationToken::new(), deadline);
         if step == Step::Done {
             return Ok(Message::End { skip });
         }

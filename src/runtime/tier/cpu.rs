@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,8 @@ const STACK_BYTES: usize = 16 << 20;
 pub(crate) struct CpuPool {
     threads: rayon::ThreadPool,
     gate: Arc<CpuGate>,
+    /// Steps that still run although nobody waits for them any more.
+    abandoned: Arc<AtomicUsize>,
 }
 
 /// A step that panicked: what it said.
@@ -51,7 +54,7 @@ impl CpuPool {
             .stack_size(STACK_BYTES)
             .thread_name(|index| format!("cpu-{index}"))
             .build()?;
-        Ok(Self { threads: pool, gate: CpuGate::new(threads) })
+        Ok(Self { threads: pool, gate: CpuGate::new(threads), abandoned: Arc::default() })
     }
 
     /// Waits for the right to run one step, later stages first.
@@ -69,15 +72,47 @@ impl CpuPool {
     {
         let Admission { permit, held } = admission;
         let (sender, receiver) = oneshot::channel();
+        let mut waiting = Waiting { abandoned: Arc::clone(&self.abandoned), ended: Arc::default(), waits: true };
+        let (abandoned, ended) = (Arc::clone(&self.abandoned), Arc::clone(&waiting.ended));
         self.threads.spawn(move || {
             let (start, cpu_start) = (Instant::now(), thread_cpu());
             let result = catch_unwind(AssertUnwindSafe(step)).map_err(|panic| Panicked(message_of(panic.as_ref())));
             let ran = Ran { result, held, cpu: thread_cpu().saturating_sub(cpu_start), busy: start.elapsed() };
+            if ended.swap(true, Ordering::SeqCst) {
+                abandoned.fetch_sub(1, Ordering::SeqCst);
+            }
             // The permit first: whoever waits for the result may ask for the next one at once.
             drop(permit);
             let _ = sender.send(ran);
         });
-        receiver.await.expect("the closure always sends: a panic of the step is caught")
+        let ran = receiver.await.expect("the closure always sends: a panic of the step is caught");
+        waiting.waits = false;
+        ran
+    }
+
+    /// Whether every thread works on a step that was abandoned.
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.abandoned.load(Ordering::SeqCst) >= self.threads.current_num_threads()
+    }
+}
+
+/// Counts a step as abandoned when its future is dropped before its end. `ended` is set by whoever comes first: the
+/// step that ends, or the future that is dropped.
+struct Waiting {
+    abandoned: Arc<AtomicUsize>,
+    ended: Arc<AtomicBool>,
+    waits: bool,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if self.waits {
+            // Counted first, so that a step that ends at this moment finds what to take back.
+            self.abandoned.fetch_add(1, Ordering::SeqCst);
+            if self.ended.swap(true, Ordering::SeqCst) {
+                self.abandoned.fetch_sub(1, Ordering::SeqCst);
+            }
+        }
     }
 }
 

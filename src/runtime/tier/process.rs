@@ -16,6 +16,7 @@ use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
 
 /// Which program a child is: this one, unless a test or an embedding program says otherwise.
 #[derive(Clone, Debug)]
@@ -45,6 +46,12 @@ const INHERITED: [&str; 7] =
 /// How long a child may take to start and build its stage.
 const START: Duration = Duration::from_secs(20);
 
+/// How long a child may take to end once it is told to, or has closed its socket.
+const LAST_MOMENT: Duration = Duration::from_secs(2);
+
+/// How long the rest of what a dead child printed is waited for.
+const LAST_PRINT: Duration = Duration::from_millis(200);
+
 /// What of a child's last words is kept for the error.
 const LAST_WORDS: usize = 2048;
 
@@ -63,14 +70,19 @@ pub(crate) struct Worker {
     child: Child,
     socket: UnixStream,
     words: Arc<Mutex<Vec<u8>>>,
+    pipes: Vec<JoinHandle<()>>,
 }
 
 /// What a child says about an input.
 #[derive(Debug)]
 pub(crate) enum Said {
     Output(Record),
-    End { skip: Option<String> },
+    End {
+        skip: Option<String>,
+    },
     Failed(StageError),
+    /// What it sent is none of these: what follows belongs to nobody, so it is not to be asked again.
+    Broken(StageError),
 }
 
 /// A child that ended by itself, and why.
@@ -83,8 +95,10 @@ pub(crate) struct Gone {
 impl Worker {
     /// Starts a child and waits until its stage is built.
     pub(crate) async fn start(role: &Role) -> Result<Self, StageError> {
+        // Transient: a machine that is short of processes or time for a moment ends no run. What is wrong for good is
+        // told by the child itself.
         let cannot = |error: &dyn std::fmt::Display| {
-            StageError::fatal(format!("cannot start `{}`: {error}", role.program.program.display()))
+            StageError::transient(format!("cannot start `{}`: {error}", role.program.program.display()))
         };
         let (ours, theirs) = StdUnixStream::pair().map_err(|error| cannot(&error))?;
         ours.set_nonblocking(true).map_err(|error| cannot(&error))?;
@@ -97,15 +111,17 @@ impl Worker {
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
+            // A group of its own: Ctrl-C on a terminal is for the engine, which drains; a child finishes its document.
+            .process_group(0)
             .kill_on_drop(true);
         let mut child = command.spawn().map_err(|error| cannot(&error))?;
         // The command holds the child's end of the socket: while it lives, a dead child would not close it.
         drop(command);
         let words = Arc::new(Mutex::new(Vec::new()));
-        keep_last_words(child.stdout.take(), &words);
-        keep_last_words(child.stderr.take(), &words);
+        let pipes = [keep_last_words(child.stdout.take(), &words), keep_last_words(child.stderr.take(), &words)];
+        let pipes = pipes.into_iter().flatten().collect();
         let socket = UnixStream::from_std(ours).map_err(|error| cannot(&error))?;
-        let mut worker = Self { child, socket, words };
+        let mut worker = Self { child, socket, words, pipes };
         let built = tokio::time::timeout(START, worker.greet(role)).await;
         match built {
             Ok(Ok(())) => Ok(worker),
@@ -131,13 +147,20 @@ impl Worker {
             Ok(Some((Message::Failed { error }, _))) => Err(error),
             _ => {
                 let gone = self.gone().await;
-                Err(StageError::fatal(format!("a stage worker did not start: {}", gone.message)))
+                Err(StageError::transient(format!("a stage worker did not start: {}", gone.message)))
             }
         }
     }
 
+    /// Itself, if it still lives: a child that ended while it waited for work is no document's fault.
+    pub(crate) fn if_alive(mut self) -> Option<Self> {
+        matches!(self.child.try_wait(), Ok(None)).then_some(self)
+    }
+
     /// Sends an input.
     pub(crate) async fn send(&mut self, record: &Record, timeout: Duration) -> Result<(), Gone> {
+        // What it said of an earlier document explains nothing of this one.
+        self.words.lock().unwrap_or_else(PoisonError::into_inner).clear();
         let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
         let (message, body) = frames::input(record, timeout_ms);
         match frames::write_async(&mut self.socket, &message, body.as_ref()).await {
@@ -151,23 +174,23 @@ impl Worker {
         match frames::read_async(&mut self.socket).await {
             Ok(Some((Message::Output { document, payload }, body))) => match frames::join(payload, body) {
                 Ok(payload) => Ok(Said::Output(Record { document: Arc::new(*document), payload })),
-                Err(error) => Ok(Said::Failed(StageError::rejected(format!("unreadable output: {error}")))),
+                Err(error) => Ok(Said::Broken(StageError::rejected(format!("unreadable output: {error}")))),
             },
             Ok(Some((Message::End { skip }, _))) => Ok(Said::End { skip }),
             Ok(Some((Message::Failed { error }, _))) => Ok(Said::Failed(error)),
-            Ok(Some(_)) => Ok(Said::Failed(StageError::rejected("the stage worker broke the protocol"))),
+            Ok(Some(_)) => Ok(Said::Broken(StageError::rejected("the stage worker broke the protocol"))),
             Ok(None) | Err(_) => Err(self.gone().await),
         }
     }
 
     /// Ends it at once.
     pub(crate) async fn kill(mut self) {
-        // It may be gone already: then there is nothing to kill, and the wait below returns at once.
-        let _ = self.child.kill().await;
+        // It may be gone already: then there is nothing to kill. One that the system cannot end is left to it.
+        let _ = tokio::time::timeout(LAST_MOMENT, self.child.kill()).await;
     }
 
     async fn gone(&mut self) -> Gone {
-        let waited = tokio::time::timeout(Duration::from_secs(2), self.child.wait()).await;
+        let waited = tokio::time::timeout(LAST_MOMENT, self.child.wait()).await;
         let status = match waited {
             Ok(Ok(status)) => Some(status),
             _ => {
@@ -175,6 +198,10 @@ impl Worker {
                 None
             }
         };
+        for pipe in &mut self.pipes {
+            // Until the end of what it printed; a grandchild that holds the pipe is not waited for.
+            let _ = tokio::time::timeout(LAST_PRINT, pipe).await;
+        }
         let words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
         let said = String::from_utf8_lossy(&words);
         explain(status, &said)
@@ -201,10 +228,13 @@ fn explain(status: Option<ExitStatus>, said: &str) -> Gone {
 }
 
 /// Reads what a child prints, so that a full pipe never stops it, and keeps the end.
-fn keep_last_words(pipe: Option<impl AsyncRead + Unpin + Send + 'static>, words: &Arc<Mutex<Vec<u8>>>) {
-    let Some(mut pipe) = pipe else { return };
+fn keep_last_words(
+    pipe: Option<impl AsyncRead + Unpin + Send + 'static>,
+    words: &Arc<Mutex<Vec<u8>>>,
+) -> Option<JoinHandle<()>> {
+    let mut pipe = pipe?;
     let words = Arc::clone(words);
-    tokio::spawn(async move {
+    Some(tokio::spawn(async move {
         let mut buffer = [0_u8; 1024];
         while let Ok(count) = pipe.read(&mut buffer).await {
             if count == 0 {
@@ -215,5 +245,5 @@ fn keep_last_words(pipe: Option<impl AsyncRead + Unpin + Send + 'static>, words:
             let surplus = words.len().saturating_sub(LAST_WORDS);
             words.drain(..surplus);
         }
-    });
+    }))
 }

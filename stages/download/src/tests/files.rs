@@ -84,12 +84,13 @@ async fn a_file_or_directory_without_permission_is_refused() {
 }
 
 #[tokio::test]
-async fn an_empty_file_is_skipped() {
+async fn an_empty_file_is_content_too() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("empty.txt");
     fs::write(&path, "").unwrap();
     let (records, skip) = process(&stage(json!({})).await, &location(&path)).await.unwrap().into_parts();
-    assert_eq!((records.len(), skip.as_deref()), (0, Some("empty")));
+    assert_eq!((records.len(), skip.as_deref()), (1, None));
+    assert!(records[0].document.version().is_some(), "what the file held before has to go");
 }
 
 #[tokio::test]
