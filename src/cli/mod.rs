@@ -10,7 +10,7 @@ pub mod run;
 pub mod search;
 pub mod stages;
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -109,7 +109,12 @@ fn log_to_stderr() {
         )
     });
     // An embedding program may have set its own: then that one is used.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false).try_init();
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_target(false)
+        .with_ansi(io::stderr().is_terminal())
+        .try_init();
 }
 
 /// The event loop of a command. Stacks are large because LanceDB's futures are deep in an unoptimised build.

@@ -15,7 +15,7 @@ use crate::control::Command;
 use crate::monitor::HostUse;
 use crate::plan::Plan;
 use crate::report::{Report, render};
-use crate::runtime::{BuildError, RunEnd, RunHandle, RuntimeOptions, Topology, View, WorkerProgram};
+use crate::runtime::{BuildError, RunEnd, RunHandle, RuntimeOptions, StateLock, Topology, View, WorkerProgram};
 
 /// The exit code of a run that was interrupted; what it left can be taken up again.
 const INTERRUPTED: u8 = 130;
@@ -65,6 +65,13 @@ pub fn run(mut args: Args, registry: &Registry, out: &mut dyn Write, err: &mut d
         // Before the work: a report that cannot be written is not to be found out after a night.
         std::fs::File::create(path).with_context(|| format!("cannot write the report `{}`", path.display()))?;
     }
+    let _lock = match StateLock::take(&loaded.plan.run.state) {
+        Ok(lock) => lock,
+        Err(error) => {
+            writeln!(err, "error: {error}")?;
+            return Ok(ENVIRONMENT);
+        }
+    };
     let options = RuntimeOptions {
         worker: WorkerProgram::current().context("cannot tell which program is running")?,
         inputs: args.positionals.clone(),
@@ -82,6 +89,9 @@ pub fn run(mut args: Args, registry: &Registry, out: &mut dyn Write, err: &mut d
             return Ok(ENVIRONMENT);
         }
     };
+    if ran.view.snapshot().documents.seen == 0 && matches!(ran.end, RunEnd::Completed) {
+        writeln!(err, "warning: nothing to do: the source listed no document")?;
+    }
     let report = Report::new(&ran.view.snapshot(), ran.view.tally(), ran.host, args.results);
     print(&report, &args, out)?;
     exit_code(&ran.end, &report, args.max_failed, err)
@@ -167,9 +177,6 @@ impl Interrupts {
 }
 
 fn print(report: &Report, args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {
-    if let Some(path) = &args.report {
-        write_report(report, path)?;
-    }
     match args.format {
         Format::Text => write!(out, "{}", render(report))?,
         Format::Json => {
@@ -177,7 +184,8 @@ fn print(report: &Report, args: &Args, out: &mut dyn Write) -> anyhow::Result<()
             writeln!(out)?;
         }
     }
-    Ok(())
+    // Last: where the file fails, the report has been shown.
+    args.report.as_deref().map_or(Ok(()), |path| write_report(report, path))
 }
 
 fn write_report(report: &Report, path: &Path) -> anyhow::Result<()> {
@@ -195,7 +203,7 @@ fn exit_code(end: &RunEnd, report: &Report, max_failed: u64, err: &mut dyn Write
         RunEnd::Drained | RunEnd::Stopped => {
             writeln!(
                 err,
-                "interrupted: {} documents unfinished; the same command takes them up",
+                "interrupted: {} documents unfinished; the same command takes them up, with what was not listed yet",
                 report.documents.unfinished
             )?;
             INTERRUPTED

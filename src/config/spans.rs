@@ -16,7 +16,15 @@ pub(super) struct Document {
 
 /// Parses the text.
 pub(super) fn parse(file: &str, text: &str) -> Result<Document, Diagnostics> {
-    let parsed = toml_edit::Document::parse(text).map_err(|_| complaints(file, text))?;
+    let parsed = toml_edit::Document::parse(text).map_err(|error| {
+        let all = complaints(file, text);
+        if all.iter().next().is_some() {
+            return all;
+        }
+        // The other parser takes numbers that this one does not: what no field can hold.
+        let span = error.span().unwrap_or(0..0);
+        Diagnostics::new(vec![syntax(error.message(), locate(file, text, &span))])
+    })?;
     let mut spans = BTreeMap::new();
     let values = table(parsed.as_table(), &mut Vec::new(), &mut spans);
     Ok(Document { values, spans })

@@ -129,6 +129,14 @@ fn what_is_not_toml_is_pointed_at() {
 }
 
 #[test]
+fn a_number_that_no_field_can_hold_is_told() {
+    for (text, place) in [("[run]\nmemory = 1e400\n", "E0002 2:10"), ("[a]\nb = 99999999999999999999\n", "E0002 2:5")] {
+        let told = errors(text);
+        assert!(told.len() == 1 && told[0].starts_with(place), "{told:?}");
+    }
+}
+
+#[test]
 fn a_stage_that_stands_twice_is_told_once() {
     let text = format!(
         "{PIPELINE}\n[stages.parse]\nkind = \"parse\"\nwidth = 3\n[run]\nmemory = \"1GiB\"\nmemory = \"2GiB\"\n"

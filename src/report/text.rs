@@ -53,7 +53,8 @@ fn summary(text: &mut String, report: &Report) -> std::fmt::Result {
             states.push(format!("{} {state}", count(number)));
         }
     }
-    writeln!(text, "{} documents in {:.1} s: {}", count(documents.seen), report.seconds, states.join(", "))?;
+    let noun = if documents.seen == 1 { "document" } else { "documents" };
+    writeln!(text, "{} {noun} in {:.1} s: {}", count(documents.seen), report.seconds, states.join(", "))?;
     writeln!(
         text,
         "{} read, {} chunks, {} tokens, {} rows; {:.0} documents/s, {:.1} CPU-s, peak memory {}",

@@ -12,6 +12,7 @@
 //! | `edge`, `gate`, `budget`, `retry` | bounded channels, live width, memory, patience |
 //! | `delivery`, `settle` | when a document is final, and what follows |
 //! | `tier` | the CPU pool and child processes |
+//! | `state` | the lock of the state directory |
 
 mod attempt;
 mod budget;
@@ -25,6 +26,7 @@ mod retry;
 mod serve;
 mod settle;
 mod shared;
+mod state;
 mod tier;
 
 use std::sync::Arc;
@@ -36,6 +38,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 pub use build::{BuildError, Topology};
+pub use state::{StateError, StateLock};
 pub use tier::child::serve as serve_stage_worker;
 pub use tier::process::WorkerProgram;
 

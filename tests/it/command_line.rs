@@ -219,7 +219,7 @@ fn a_search_is_shown_with_its_place_and_takes_its_filters() {
         let found = search(&["sluice", "--mode", mode, "-k", "1"]);
         assert_eq!((found.code, found.err.as_str()), (Some(0), ""), "{mode}");
         assert!(found.out.starts_with("1. ") && !found.out.contains("\n2. "), "{}", found.out);
-        let (place, snippet) = ("documents/sluice.md:1-3", "**sluice**");
+        let (place, snippet) = ("documents/sluice.md:1-3", "«sluice»");
         assert!(found.out.contains(place) && found.out.contains(snippet), "{mode}: {}", found.out);
     }
     for filter in [["--session", "s"], ["--user", "u"], ["--document", "d"], ["--media-type", "image/png"]] {

@@ -134,12 +134,18 @@ pub(crate) fn failed(what: &str, error: &(dyn std::error::Error + 'static)) -> S
         }
         cause = error.source();
     }
-    let text = error.to_string();
+    let text = in_words(&error.to_string());
     // The store wraps some causes as text only: no space, no permission, read-only, over quota.
     if [28, 13, 30, 122].iter().any(|code| text.contains(&format!("(os error {code})"))) {
         return StageError::fatal(format!("{what}: {text}"));
     }
     StageError::transient(format!("{what}: {text}"))
+}
+
+/// Without the places in its own source that the store adds to its messages (`, /…/file.rs:12:34`).
+fn in_words(message: &str) -> String {
+    let places = |part: &&str| !(part.trim_start().starts_with('/') && part.contains(".rs:"));
+    message.split(", ").filter(places).collect::<Vec<_>>().join(", ")
 }
 
 fn needs_a_person(kind: std::io::ErrorKind) -> bool {
@@ -150,7 +156,14 @@ fn needs_a_person(kind: std::io::ErrorKind) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
     use docmill_api::ErrorClass;
+
+    #[test]
+    fn a_message_does_not_name_places_in_a_dependency() {
+        let told = in_words("not found: chunks, some detail, /a/b/lance-14/src/x.rs:273:40");
+        assert_eq!(told, "not found: chunks, some detail");
+    }
 
     #[test]
     fn a_full_disk_stops_the_run_and_a_hiccup_is_tried_again() {

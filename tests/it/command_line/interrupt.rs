@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Condvar, Mutex};
@@ -63,7 +64,7 @@ impl Server {
     }
 
     fn documents(&self) -> Vec<String> {
-        (0..DOCUMENTS).map(|number| format!("{}/document-{number}.txt", self.address)).collect()
+        (0..DOCUMENTS).map(|number| format!("{}/document-{number}.html", self.address)).collect()
     }
 }
 
@@ -82,10 +83,12 @@ fn answer(mut stream: TcpStream, gate: &(Mutex<bool>, Condvar), waits: &Sender<(
         drop(gate.1.wait_while(open, |open| !*open).expect("no one panicked"));
     }
     // Several chunks each (the test makes them short), so that half of a document could be stored.
-    let body: String = (0..8).map(|line| format!("Line {line} of document {number} tells of the brook.\n\n")).collect();
+    // HTML, so that children are at work, who must not be hit by what is meant for the run.
+    let body: String =
+        (0..8).map(|line| format!("<p>Line {line} of document {number} tells of the brook.</p>\n")).collect();
     write!(
         stream,
-        "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+        "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
         body.len()
     )
 }
@@ -101,6 +104,8 @@ impl Running {
     fn start(mill: &Mill, server: &Server) -> Self {
         let mut command = mill.command("run");
         command.args(server.documents()).args(["--format", "json"]);
+        // A group of its own, as a terminal gives it to a command: Ctrl-C goes to every process of it.
+        command.process_group(0);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
         let stderr = child.stderr.take().expect("it is piped");
         let (says, said) = mpsc::channel();
@@ -115,7 +120,7 @@ impl Running {
     }
 
     fn interrupt(&self) {
-        let killed = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status();
+        let killed = Command::new("kill").args(["-INT", "--", &format!("-{}", self.child.id())]).status();
         assert!(killed.expect("there is a `kill`").success(), "the run has ended already: {}", self.heard);
     }
 
