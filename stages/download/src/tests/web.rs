@@ -9,7 +9,7 @@ use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 
 use super::server::{Server, answer, redirect, text};
-use super::{error, fetch, process, stage};
+use super::{error, fetch, stage};
 
 /// Loopback allowed, at most 100 KiB.
 fn open() -> Value {
