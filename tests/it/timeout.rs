@@ -1,6 +1,8 @@
 //! A timeout really stops the work: a child is killed, a thread stops at its next step, an async call is dropped.
 
-use super::support::{Ran, async_chain, chain, run};
+use docmill::runtime::RunEnd;
+
+use super::support::{Ran, async_chain, chain, finish, run, start};
 
 fn parse(ran: &Ran) -> &docmill::monitor::StageSnapshot {
     ran.snapshot.stages.iter().find(|stage| stage.id == "parse").expect("it is there")
@@ -51,4 +53,18 @@ async fn an_async_call_that_hangs_is_dropped_tried_again_and_given_up() {
     assert_eq!((failure.reason.as_str(), failure.attempts), ("timed out after 1m", 3));
     let fetch = ran.snapshot.stages.iter().find(|stage| stage.id == "fetch").expect("it is there");
     assert_eq!((fetch.timeouts, fetch.retries), (3, 2));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn threads_that_are_all_held_by_steps_without_end_stop_the_run_and_say_so() {
+    let lines = "timeout = \"100ms\"\non = [\"1\", \"4\"]\nwhat = \"hang\"";
+    let ran = finish(start(&chain("stuck", 50, &[("stages.parse", lines)])).await).await;
+    let RunEnd::Fatal { stage, error } = &ran.end else { panic!("{:?}", ran.end) };
+    assert!(stage == "parse" && error.message.contains("isolation = \"process\""), "{error}");
+    // Both may have been counted by the time the run was stopped; nothing else failed.
+    assert!(
+        ran.snapshot.documents.failed <= 2 && ran.snapshot.documents.unfinished > 0,
+        "{:?}",
+        ran.snapshot.documents
+    );
 }
