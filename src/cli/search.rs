@@ -3,13 +3,14 @@
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 
-use docmill_api::{BuildContext, Filter, Hit, Provider, Registry, Search, StageError};
+use docmill_api::{BuildContext, Digest, Filter, Hit, Provider, Registry, Search, StageError};
 use serde_json::json;
 
 use super::ENVIRONMENT;
 use super::pipeline_args::{CONFIGURATION, Format, PipelineArgs};
 use crate::plan::{Plan, StagePlan};
 use crate::query::{Mode, Query, Snippet, search, snippet};
+use crate::report;
 
 /// Searches a store.
 #[derive(Clone, Debug, clap::Args)]
@@ -35,8 +36,8 @@ pub struct Args {
     /// Rows of this user only
     #[arg(long, value_name = "ID")]
     user: Option<String>,
-    /// Rows of this document only: its id or URI
-    #[arg(long, value_name = "ID | URI")]
+    /// Rows of this document only: its id, URI or path
+    #[arg(long, value_name = "ID | URI | PATH")]
     document: Option<String>,
     /// Rows of this media type only
     #[arg(long, value_name = "TYPE")]
@@ -79,7 +80,7 @@ pub fn run(args: &Args, registry: &Registry, out: &mut dyn Write, err: &mut dyn 
         filter: Filter {
             session_id: args.session.clone(),
             user_id: args.user.clone(),
-            document: args.document.clone(),
+            document: args.document.as_deref().map(document),
             media_type: args.media_type.clone(),
         },
     };
@@ -97,6 +98,15 @@ pub fn run(args: &Args, registry: &Registry, out: &mut dyn Write, err: &mut dyn 
             Ok(ENVIRONMENT)
         }
     }
+}
+
+/// A document as the store knows it: an id or a URI as it is, a path as the URI that the `files` source gives it.
+fn document(named: &str) -> String {
+    if named.contains(':') || named.parse::<Digest>().is_ok() {
+        return named.to_owned();
+    }
+    let path = std::path::absolute(named).ok().and_then(|path| url::Url::from_file_path(path).ok());
+    path.map_or_else(|| named.to_owned(), String::from)
 }
 
 async fn answer(plan: &Plan, registry: &Registry, query: &Query) -> Result<Vec<Hit>, StageError> {
@@ -151,8 +161,7 @@ fn show(hits: &[Hit], question: &str, out: &mut dyn Write) -> anyhow::Result<()>
         writeln!(out, "nothing found")?;
     }
     for (rank, hit) in hits.iter().enumerate() {
-        let name = hit.uri.strip_prefix("file://").unwrap_or(&hit.uri);
-        write!(out, "{}. {}{}  {:.2}", rank + 1, printable(name), place(hit), hit.score)?;
+        write!(out, "{}. {}{}  {:.2}", rank + 1, printable(&report::place(&hit.uri)), lines(hit), hit.score)?;
         if hit.part == "summary" {
             write!(out, "  summary")?;
         }
@@ -166,7 +175,7 @@ fn show(hits: &[Hit], question: &str, out: &mut dyn Write) -> anyhow::Result<()>
 }
 
 /// Where in the document: `:12-40` for lines, ` p. 3` for a page.
-fn place(hit: &Hit) -> String {
+fn lines(hit: &Hit) -> String {
     match (hit.page, hit.line_start, hit.line_end) {
         (Some(page), ..) => format!(" p. {page}"),
         (None, Some(start), Some(end)) if start != end => format!(":{start}-{end}"),

@@ -28,6 +28,13 @@ pub fn size(bytes: u64) -> String {
     docmill_api::units::Size(bytes).to_string()
 }
 
+/// A document's place as a person knows it: a path for a file, so that it can be pasted; the URI for all else.
+#[must_use]
+pub fn place(uri: &str) -> String {
+    let path = url::Url::parse(uri).ok().filter(|url| url.scheme() == "file").and_then(|url| url.to_file_path().ok());
+    path.map_or_else(|| uri.to_owned(), |path| path.display().to_string())
+}
+
 /// The report as a few lines for people.
 #[must_use]
 pub fn render(report: &Report) -> String {
@@ -94,8 +101,7 @@ fn failures(text: &mut String, report: &Report) -> std::fmt::Result {
     }
     writeln!(text, "failed:")?;
     for failure in report.failures.iter().take(LISTED) {
-        let name = failure.document.strip_prefix("file://").unwrap_or(&failure.document);
-        writeln!(text, "  {} ({}): {}", name, failure.stage, failure.error)?;
+        writeln!(text, "  {} ({}): {}", place(&failure.document), failure.stage, failure.error)?;
     }
     if report.failures.len() > LISTED {
         writeln!(text, "  … and {} more: `--report FILE` lists all", count((report.failures.len() - LISTED) as u64))?;
@@ -105,7 +111,14 @@ fn failures(text: &mut String, report: &Report) -> std::fmt::Result {
 
 #[cfg(test)]
 mod tests {
-    use super::count;
+    use super::{count, place};
+
+    #[test]
+    fn a_file_is_shown_as_its_path_and_all_else_as_its_uri() {
+        assert_eq!(place("file:///a%20b/c%2520d.txt"), "/a b/c%20d.txt");
+        assert_eq!(place("https://h.example/a%20b"), "https://h.example/a%20b");
+        assert_eq!(place("upload:x"), "upload:x");
+    }
 
     #[test]
     fn thousands_are_set_apart() {

@@ -222,6 +222,8 @@ fn a_search_is_shown_with_its_place_and_takes_its_filters() {
         let (place, snippet) = ("documents/sluice.md:1-3", "«sluice»");
         assert!(found.out.contains(place) && found.out.contains(snippet), "{mode}: {}", found.out);
     }
+    let named = search(&["sluice", "--document", "documents/sluice.md"]);
+    assert!(named.out.starts_with("1. "), "a document is found by its path: {}", named.out);
     for filter in [["--session", "s"], ["--user", "u"], ["--document", "d"], ["--media-type", "image/png"]] {
         let found = search(&["sluice", filter[0], filter[1]]);
         assert_eq!((found.code, found.out.as_str()), (Some(0), "nothing found\n"), "{filter:?}");
