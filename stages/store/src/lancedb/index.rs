@@ -15,7 +15,7 @@ use super::schema::TEXT;
 const ROWS_A_FRAGMENT: usize = 131_072;
 
 /// How many small fragments are left alone: a scan pays about a tenth of a millisecond for each.
-const SMALL_FRAGMENTS: usize = 32;
+const SMALL_FRAGMENTS: usize = 48;
 
 /// Memory of the full-text builder, all workers together, in MiB. Its own figure is 2 GiB for each worker. What is
 /// over the limit goes to disk as another partition.

@@ -400,7 +400,7 @@ async fn search_finds_by_vector_by_words_and_below_a_filter_with_quotes_in_it() 
 async fn many_small_commits_end_as_few_files_with_one_index() {
     let base = tempfile::tempdir().expect("tempdir");
     let sink = open(base.path()).await;
-    let documents: Vec<_> = (0..40).map(|number| document(&format!("file:///{number}.txt"), "same")).collect();
+    let documents: Vec<_> = (0..60).map(|number| document(&format!("file:///{number}.txt"), "same")).collect();
     for document in &documents {
         write(&sink, vec![chunks(document, "word", 0..2)]).await;
         settle(&sink, &[document], true).await.expect("settled");
@@ -408,12 +408,12 @@ async fn many_small_commits_end_as_few_files_with_one_index() {
     close(&sink).await;
     let table = table(base.path()).await;
     let stats = table.stats().await.expect("read");
-    assert_eq!((stats.num_rows, stats.fragment_stats.num_fragments), (80, 1));
+    assert_eq!((stats.num_rows, stats.fragment_stats.num_fragments), (120, 1));
     let indexes = table.list_indices().await.expect("listed");
     assert_eq!(indexes.len(), 1);
-    assert_eq!((indexes[0].num_indexed_rows, indexes[0].num_unindexed_rows), (Some(80), Some(0)));
+    assert_eq!((indexes[0].num_indexed_rows, indexes[0].num_unindexed_rows), (Some(120), Some(0)));
     let search = reader(base.path()).await;
-    assert_eq!(search.matching("word", 100, &Filter::default()).await.expect("searched").len(), 80);
+    assert_eq!(search.matching("word", 200, &Filter::default()).await.expect("searched").len(), 120);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
