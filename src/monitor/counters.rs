@@ -182,10 +182,6 @@ pub struct RunCounters {
     tally: Mutex<Tally>,
     /// Bytes of the documents that were read.
     pub bytes: AtomicU64,
-    /// Bytes of documents in flight now, and the most there were.
-    pub in_flight: AtomicU64,
-    /// The most bytes in flight.
-    pub in_flight_peak: AtomicU64,
     /// Whether the stores build their indexes.
     pub indexing: std::sync::atomic::AtomicBool,
     /// The longest poll of any task by thread-CPU time, in nanoseconds, where polls are watched.

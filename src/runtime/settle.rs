@@ -72,15 +72,20 @@ pub(crate) async fn settle(shared: Arc<Shared>, stores: Vec<Store>, mut finished
 impl Store {
     /// Settles a group; where that fails, each of its documents by itself, so that one costs one.
     async fn bring_to_rest(&self, shared: &Shared, group: &[Arc<Delivery>]) {
-        let Err(error) = self.settle(shared, group).await else { return };
-        if error.class == ErrorClass::Fatal {
-            shared.halt(&self.id, error);
-            return;
-        }
+        let Err(mut error) = self.settle(shared, group).await else { return };
         for delivery in group {
-            if let Err(error) = self.settle(shared, std::slice::from_ref(delivery)).await {
-                delivery.fail(&self.id, error, self.retry.attempts);
+            // Not after a fatal error or an abort: no store answers then, and the documents stay unfinished.
+            if error.class != ErrorClass::Fatal && !shared.board.is_aborted() {
+                match self.settle(shared, std::slice::from_ref(delivery)).await {
+                    Ok(()) => continue,
+                    Err(own) => error = own,
+                }
             }
+            if error.class == ErrorClass::Fatal {
+                shared.halt(&self.id, error.clone());
+            }
+            let attempts = if shared.board.is_aborted() { 0 } else { self.retry.attempts };
+            delivery.fail(&self.id, error.clone(), attempts);
         }
     }
 
@@ -193,9 +198,6 @@ fn conclude(shared: &Shared, delivery: &Delivery) {
             }));
         }
     });
-    let (used, peak) = shared.budget.used();
-    shared.counters.in_flight.store(used, Relaxed);
-    shared.counters.in_flight_peak.fetch_max(peak, Relaxed);
     delivery.leave();
 }
 

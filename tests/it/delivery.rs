@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use docmill_testkit::fakes::MemoryStore;
 
-use super::support::{chain, run};
+use docmill::runtime::RunEnd;
+
+use super::support::{chain, finish, run, start};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fan_out_loses_nothing_and_doubles_nothing() {
@@ -92,4 +94,21 @@ async fn results_tell_each_caller_what_became_of_the_document() {
     assert_eq!((&of("test:///0")["success"], &of("test:///0")["total_chunks"]), (&true.into(), &4.into()));
     assert_eq!((&of("test:///1")["success"], &of("test:///1")["message"]), (&false.into(), &"told to reject".into()));
     assert!(of("test:///0")["peak_bytes"].as_u64() > Some(100));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_document_that_cannot_be_settled_costs_itself_alone() {
+    let ran = run(&chain("settle-reject", 10, &[("stages.store", "on = [\"3\"]\nwhat = \"settle-reject\"")])).await;
+    assert_eq!((ran.snapshot.documents.done, ran.snapshot.documents.failed), (9, 1));
+    assert_eq!(ran.tally.failures[0].reason, "told not to settle");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_is_gone_while_settling_leaves_documents_unfinished_not_done() {
+    let all: Vec<String> = (0..10).map(|number| number.to_string()).collect();
+    let lines = format!("on = {all:?}\nwhat = \"settle-fatal\"");
+    let ran = finish(start(&chain("settle-fatal", 10, &[("stages.store", &lines)])).await).await;
+    assert!(matches!(&ran.end, RunEnd::Fatal { stage, .. } if stage == "store"), "{:?}", ran.end);
+    let documents = ran.snapshot.documents;
+    assert_eq!((documents.done, documents.failed, documents.unfinished), (0, 0, documents.seen));
 }

@@ -62,7 +62,8 @@ pub struct FakeConfig {
 
 fn fields() -> Vec<FieldSpec> {
     let number = || FieldType::Integer { min: 0, max: i64::MAX };
-    let what = ["none", "reject", "transient", "fatal", "panic", "hang", "spin", "abort"];
+    let what =
+        ["none", "reject", "transient", "fatal", "panic", "hang", "spin", "abort", "settle-reject", "settle-fatal"];
     vec![
         FieldSpec::new("count", number(), json!(1), "how many documents the source lists"),
         FieldSpec::new("size", number(), json!(100), "bytes of content of each document").output(),

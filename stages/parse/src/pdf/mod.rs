@@ -73,6 +73,17 @@ impl<'a> Pages<'a> {
     }
 
     /// Counts a page that could not be read.
+    /// The next page, or the loss of one that cannot be read.
+    fn take<E>(&mut self, number: u32, page: Result<String, E>) -> ControlFlow<()> {
+        match page {
+            Ok(text) => self.add(number, &text),
+            Err(_) => {
+                self.lose();
+                self.go_on()
+            }
+        }
+    }
+
     fn lose(&mut self) {
         self.count += 1;
         self.lost += 1;

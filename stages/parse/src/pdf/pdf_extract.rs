@@ -37,14 +37,7 @@ impl Engine for PdfExtract {
                     .map_err(|error| ReadError::Broken(brief(&error.to_string())))?;
                 Ok(text)
             });
-            let next = match page {
-                Ok(text) => pages.add(number, &text),
-                Err(_) => {
-                    pages.lose();
-                    pages.go_on()
-                }
-            };
-            if next.is_break() {
+            if pages.take(number, page).is_break() {
                 return Err(ReadError::OutOfTime);
             }
         }

@@ -68,14 +68,7 @@ impl Engine for PdfiumEngine {
         pages.title = document.metadata().get(PdfDocumentMetadataTagType::Title).map(|tag| tag.value().to_owned());
         for (number, index) in (1..).zip(document.pages().as_range()) {
             let text = document.pages().get(index).and_then(|page| page.text().map(|text| text.all()));
-            let next = match text {
-                Ok(text) => pages.add(number, &text),
-                Err(_) => {
-                    pages.lose();
-                    pages.go_on()
-                }
-            };
-            if next.is_break() {
+            if pages.take(number, text).is_break() {
                 return Err(ReadError::OutOfTime);
             }
         }

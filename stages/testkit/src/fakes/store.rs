@@ -99,6 +99,12 @@ impl Sink for Memory {
     }
 
     async fn settle(&self, _cx: &Context, documents: &[Settled]) -> Result<(), StageError> {
+        let at_fault = documents.iter().any(|settled| self.config.on.contains(&settled.document.filename));
+        match self.config.what.as_str() {
+            "settle-reject" if at_fault => return Err(StageError::rejected("told not to settle")),
+            "settle-fatal" if at_fault => return Err(StageError::fatal("told that the store is gone")),
+            _ => {}
+        }
         let mut rows = self.store.rows.lock().unwrap_or_else(PoisonError::into_inner);
         for settled in documents {
             let Some(version) = settled.document.version().map(|version| version.to_string()) else { continue };
