@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::{CancellationToken, Record, StageError};
+use crate::{CancellationToken, Record, SourceItem, StageError};
 
 /// Handed to an async stage with each record or batch.
 #[derive(Clone, Debug)]
@@ -62,6 +62,7 @@ impl StepContext {
 pub struct Outputs {
     records: Vec<Record>,
     skip: Option<String>,
+    found: Vec<SourceItem>,
     bytes: u64,
     quota: Option<u64>,
 }
@@ -104,6 +105,21 @@ impl Outputs {
     /// Says why this input gives nothing: empty, of no known type, without text. No failure.
     pub fn skip(&mut self, reason: impl Into<String>) {
         self.skip = Some(reason.into());
+    }
+
+    /// Names a further document that was found inside this one: a member of an archive, an attachment. The engine takes
+    /// it in as if the source had listed it, with a delivery of its own and the session and user of this one, and
+    /// hands it to the same stages. Only a stage that takes references may: its input has not left the source's door.
+    ///
+    /// Its URI is this document's with a fragment (`file:///a/b.zip#member=c/d.pdf`, see [`crate::MEMBER_MARK`]), or of
+    /// the same kind (an object below a prefix): the same stage can open it. How many there are is the stage's to bound.
+    pub fn find(&mut self, item: SourceItem) {
+        self.found.push(item);
+    }
+
+    /// Takes the documents that were found, for the engine.
+    pub fn take_found(&mut self) -> Vec<SourceItem> {
+        std::mem::take(&mut self.found)
     }
 
     /// Whether the quota is reached: a [`Work`] returns [`Step::More`] then.

@@ -95,6 +95,13 @@ pub struct SourceItem {
     /// Whatever else is to be stored with its rows.
     #[serde(default)]
     pub metadata: Map<String, Value>,
+    /// Whether it is no longer there: its rows go, and nothing is read.
+    #[serde(default)]
+    pub gone: bool,
+    /// What tells, without reading it, that its content is what it was: size and times of a file, the `ETag` of an
+    /// object. Two listings that give the same stamp speak of the same content; `None` where nothing tells.
+    #[serde(default)]
+    pub stamp: Option<String>,
 }
 
 /// A document under way: its identity and what is known of it so far. Shared by all its records.
@@ -122,6 +129,9 @@ pub struct Document {
     pub content: Option<Digest>,
     /// Where the bytes are, signature parameters included; never stored.
     pub location: String,
+    /// See [`SourceItem::stamp`]; never stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stamp: Option<String>,
 }
 
 impl Document {
@@ -134,7 +144,7 @@ impl Document {
             item.session_id.as_deref().unwrap_or_default().as_bytes(),
             uri.as_bytes(),
         ]);
-        let filename = if item.filename.is_empty() { last_segment(&uri).to_owned() } else { item.filename };
+        let filename = if item.filename.is_empty() { name_of(&uri) } else { item.filename };
         Self {
             id,
             uri,
@@ -147,6 +157,7 @@ impl Document {
             fingerprint,
             content: None,
             location: item.uri,
+            stamp: item.stamp,
         }
     }
 
@@ -166,15 +177,20 @@ impl Document {
     }
 }
 
-/// Drops what a URI carries besides the place: the fragment, user information, and the parameters by which
-/// object stores sign a link (`X-Amz-*`, `X-Goog-*`, and Azure's shared-access signature).
+/// Opens the fragment of a URI that names a document within another: `file:///a.zip#member=b/c.pdf`. A word and not a
+/// mere `/`, because web pages use `#/…` for places of their own.
+pub const MEMBER_MARK: &str = "#member=";
+
+/// Drops what a web address carries besides the place: a fragment that names a place on the page, user information, and
+/// the parameters by which object stores sign a link (`X-Amz-*`, `X-Goog-*`, and Azure's shared-access signature). A
+/// fragment that names a member stays: it is another document.
 #[must_use]
 pub fn canonical_uri(uri: &str) -> String {
     let web = uri.starts_with("http://") || uri.starts_with("https://");
     if !web {
         return uri.to_owned();
     }
-    let place = uri.split('#').next().unwrap_or_default();
+    let (place, anchor) = uri.find('#').map_or((uri, ""), |at| uri.split_at(at));
     let (path, query) = place.split_once('?').map_or((place, None), |(path, query)| (path, Some(query)));
     let (scheme, rest) = path.split_once("://").unwrap_or(("", path));
     let (authority, tail) = rest.find('/').map_or((rest, "/"), |at| rest.split_at(at));
@@ -186,6 +202,9 @@ pub fn canonical_uri(uri: &str) -> String {
     if !kept.is_empty() {
         canonical.push('?');
         canonical.push_str(&kept.join("&"));
+    }
+    if anchor.starts_with(MEMBER_MARK) {
+        canonical.push_str(anchor);
     }
     canonical
 }
@@ -201,11 +220,41 @@ fn signs(pair: &str, shared_access: bool) -> bool {
         || (shared_access && SHARED_ACCESS.contains(&name.as_str()))
 }
 
-fn last_segment(uri: &str) -> &str {
-    let path = uri.split(['?', '#']).next().unwrap_or_default();
-    let trimmed = path.trim_end_matches('/');
-    let name = trimmed.rsplit('/').next().unwrap_or_default();
-    if name.is_empty() { uri } else { name }
+/// The last part of a URI's path, or of the member's that it names, as a person would write it.
+fn name_of(uri: &str) -> String {
+    let path = match uri.split_once(MEMBER_MARK) {
+        Some((_, member)) => member,
+        None => uri.split(['?', '#']).next().unwrap_or_default(),
+    };
+    let name = path.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+    let plain =
+        percent_decoded(name).filter(|plain| !plain.contains(|letter: char| letter == '/' || letter.is_control()));
+    match plain.unwrap_or_else(|| name.to_owned()) {
+        name if name.is_empty() => uri.to_owned(),
+        name => name,
+    }
+}
+
+/// Bytes written as `%41` decoded; `None` where that gives no text.
+fn percent_decoded(text: &str) -> Option<String> {
+    let digit = |byte: Option<&u8>| byte.and_then(|byte| char::from(*byte).to_digit(16));
+    let bytes = text.as_bytes();
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let pair = (bytes[at] == b'%').then(|| digit(bytes.get(at + 1)).zip(digit(bytes.get(at + 2)))).flatten();
+        match pair.and_then(|(high, low)| u8::try_from(high * 16 + low).ok()) {
+            Some(byte) => {
+                decoded.push(byte);
+                at += 3;
+            }
+            None => {
+                decoded.push(bytes[at]);
+                at += 1;
+            }
+        }
+    }
+    String::from_utf8(decoded).ok()
 }
 
 #[cfg(test)]
@@ -224,6 +273,37 @@ mod tests {
         }
         assert_eq!(canonical_uri("https://h.example/?sv=1"), "https://h.example/?sv=1", "no signature, no cut");
         assert_eq!(canonical_uri("file:///a%20b?c#d"), "file:///a%20b?c#d");
+    }
+
+    #[test]
+    fn a_member_is_a_document_of_its_own_and_a_place_on_a_page_is_none() {
+        let member = "https://h.example/a.zip?v=1#member=b/c.pdf";
+        assert_eq!(canonical_uri("https://h.example/a.zip?v=1&X-Amz-Date=2#member=b/c.pdf"), member);
+        for page in ["https://h.example/a#/b/c", "https://h.example/a#!/b", "https://h.example/a#members"] {
+            assert_eq!(canonical_uri(page), "https://h.example/a", "{page}");
+        }
+        assert_eq!(canonical_uri("s3://b/a.zip#member=c"), "s3://b/a.zip#member=c");
+    }
+
+    #[test]
+    fn a_document_without_a_name_is_called_by_its_last_part_decoded() {
+        for (uri, name) in [
+            ("https://h.example/a/My%20Report.pdf?page=2", "My Report.pdf"),
+            ("https://h.example/%C3%BCber/%C3%BCber.pdf", "über.pdf"),
+            ("https://h.example/a/", "a"),
+            ("https://h.example/100%.txt", "100%.txt"),
+            ("https://h.example/%FF.txt", "%FF.txt"),
+            ("https://h.example/..%2Fpasswd", "..%2Fpasswd"),
+            ("https://h.example/a%0Ab", "a%0Ab"),
+            ("file:///x/a.zip#member=in%20ner.zip!/b%23.txt", "b#.txt"),
+            ("file:///x/a.zip#member=c.txt", "c.txt"),
+            ("s3://bucket/a/b%3F.pdf", "b?.pdf"),
+        ] {
+            let item = SourceItem { uri: uri.into(), ..SourceItem::default() };
+            assert_eq!(Document::admit(item, Digest::of(&[])).filename, name, "{uri}");
+        }
+        let named = SourceItem { uri: "file:///a".into(), filename: "b%20c".into(), ..SourceItem::default() };
+        assert_eq!(Document::admit(named, Digest::of(&[])).filename, "b%20c", "a name that was given stays");
     }
 
     #[test]

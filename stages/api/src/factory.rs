@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::{Digest, Node, Provider, Search, StageError, StageSpec};
+use crate::{Digest, Node, PayloadKind, Provider, Search, StageError, StageSpec};
 
 /// Something wrong with a stage's configuration, found without I/O.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,6 +44,23 @@ pub struct Embedding {
     pub model: String,
     /// The length of its vectors.
     pub dimensions: usize,
+}
+
+/// What a stage takes and gives, where its configuration decides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ports {
+    /// What it takes.
+    pub takes: Vec<PayloadKind>,
+    /// What it gives.
+    pub gives: Vec<PayloadKind>,
+}
+
+impl Ports {
+    /// What a spec names.
+    #[must_use]
+    pub fn of(spec: &StageSpec) -> Self {
+        Self { takes: spec.takes.to_vec(), gives: spec.gives.to_vec() }
+    }
 }
 
 /// What a factory is told besides its configuration.
@@ -95,6 +112,15 @@ pub trait StageFactory: Send + Sync + 'static {
         None
     }
 
+    /// What a stage of this configuration takes and gives; `None` for what the spec names, which is so for every kind
+    /// whose shape is fixed.
+    ///
+    /// A kind that is told its ports names in its spec all that it may be told, and here what it was told: a part of
+    /// that, empty where the spec is empty and nowhere else, so that it stays a source, a stage or a sink.
+    fn ports(_config: &Self::Config) -> Option<Ports> {
+        None
+    }
+
     /// Builds the stage.
     ///
     /// # Errors
@@ -133,6 +159,8 @@ pub trait ErasedFactory: Send + Sync {
     fn resolved(&self, config: &Value) -> BTreeMap<String, String>;
     /// See [`StageFactory::embedding`].
     fn embedding(&self, config: &Value) -> Option<Embedding>;
+    /// See [`StageFactory::ports`]; the spec's where the kind says none, or the configuration does not decode.
+    fn ports(&self, config: &Value) -> Ports;
     /// See [`StageFactory::build`].
     async fn build(&self, config: Value, cx: &BuildContext) -> Result<Node, StageError>;
     /// See [`StageFactory::search`].
@@ -176,6 +204,9 @@ impl<F: StageFactory> ErasedFactory for Erased<F> {
     }
     fn embedding(&self, config: &Value) -> Option<Embedding> {
         decode::<F>(config).ok().and_then(|config| F::embedding(&config))
+    }
+    fn ports(&self, config: &Value) -> Ports {
+        decode::<F>(config).ok().and_then(|config| F::ports(&config)).unwrap_or_else(|| Ports::of(&F::spec()))
     }
     async fn build(&self, config: Value, cx: &BuildContext) -> Result<Node, StageError> {
         F::build(decode_or_fail::<F>(&config)?, cx).await

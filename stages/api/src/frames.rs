@@ -20,7 +20,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use crate::payload::{Blob, Chunk, Chunks, Page, Part, Payload, Record, Reference, Slice, Text, TextKind, Vectors};
+use crate::payload::{
+    Blob, Block, Chunk, Chunks, Page, Part, Payload, Record, Reference, Slice, Text, TextKind, Vectors,
+};
 use crate::{Document, StageError};
 
 /// The version of this protocol. A peer with another is refused.
@@ -97,7 +99,11 @@ pub enum Header {
         title: Option<String>,
         /// Where pages begin.
         pages: Vec<Page>,
+        /// Syntactic units.
+        #[serde(default)]
+        blocks: Vec<Block>,
         /// Whether its lines are the original's.
+        #[serde(default)]
         lines: bool,
     },
     /// The body is the texts, one after another.
@@ -201,6 +207,7 @@ pub fn split(payload: &Payload) -> (Header, Body) {
                 kind: text.kind.clone(),
                 title: text.title.clone(),
                 pages: text.pages.to_vec(),
+                blocks: text.blocks.to_vec(),
                 lines: text.lines,
             },
             Body::Text(Arc::clone(&text.content)),
@@ -227,12 +234,16 @@ pub fn join(header: Header, body: Bytes) -> io::Result<Payload> {
     Ok(match header {
         Header::Reference => Payload::Reference(Reference::default()),
         Header::Blob => Payload::Blob(Blob { bytes: body }),
-        Header::Text { kind, title, pages, lines } => {
+        Header::Text { kind, title, pages, blocks, lines } => {
             let content = text_of(&body)?;
             if pages.iter().any(|page| !content.is_char_boundary(page.offset)) {
                 return Err(invalid("a page does not begin within the text"));
             }
-            Payload::Text(Text { content, kind, title, pages: pages.into(), lines })
+            let fits = |block: &Block| content.get(block.start..block.end).is_some();
+            if !blocks.iter().all(fits) {
+                return Err(invalid("a block does not lie within the text"));
+            }
+            Payload::Text(Text { content, kind, title, pages: pages.into(), blocks: blocks.into(), lines })
         }
         Header::Chunks { chunks } => Payload::Chunks(chunks.restore(&text_of(&body)?)?),
         Header::Vectors { chunks, dimensions } => {
@@ -402,6 +413,7 @@ mod tests {
                 kind: TextKind::Code("rust".into()),
                 title: Some("Títle".into()),
                 pages: vec![Page { offset: 9, number: 2 }].into(),
+                blocks: vec![Block { start: 0, end: 8, depth: 0, name: "fn títle".into() }].into(),
                 lines: true,
             }),
             Payload::Chunks(chunks.clone()),

@@ -50,13 +50,13 @@ pub mod units;
 
 pub use async_trait::async_trait;
 pub use context::{Context, Outputs, Step, StepContext, Work, one_shot};
-pub use document::{Digest, Document, SourceItem, canonical_uri};
+pub use document::{Digest, Document, MEMBER_MARK, SourceItem, canonical_uri};
 pub use error::{ErrorClass, StageError};
-pub use factory::{BuildContext, Embedding, ErasedFactory, Issue, Registry, StageFactory, defaults};
+pub use factory::{BuildContext, Embedding, ErasedFactory, Issue, Ports, Registry, StageFactory, defaults};
 pub use payload::{
-    Blob, Chunk, Chunks, Page, Part, Payload, PayloadKind, Record, Reference, Slice, Text, TextKind, Vectors,
+    Blob, Block, Chunk, Chunks, Page, Part, Payload, PayloadKind, Record, Reference, Slice, Text, TextKind, Vectors,
 };
-pub use search::{Filter, Hit, Provider, Search, StoreInfo};
+pub use search::{Filter, Hit, Listed, Provider, Search, StoreInfo, Stored};
 pub use spec::{BatchDefaults, FieldSpec, FieldType, StageSpec, Tier};
-pub use stage::{CpuStage, Node, Settled, Sink, Source, Stage};
+pub use stage::{CpuStage, Node, Rest, Settled, Sink, Source, Stage};
 pub use tokio_util::sync::CancellationToken;

@@ -156,8 +156,24 @@ pub struct Text {
     pub title: Option<String>,
     /// Where pages, sheets or slides begin, ascending by offset; empty where the format has none.
     pub pages: Arc<[Page]>,
+    /// Syntactic units of source code: functions, types, methods. Ascending by start, an outer unit before those in
+    /// it; empty where the reader knows of none.
+    pub blocks: Arc<[Block]>,
     /// Whether line `n` of the content is line `n` of the original.
     pub lines: bool,
+}
+
+/// A syntactic unit of source code: a function, a type, a method, with the comments and attributes that belong to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Block {
+    /// Byte offset of its first character into the content.
+    pub start: usize,
+    /// Byte offset behind its last character.
+    pub end: usize,
+    /// How deep it stands, from 0; a unit of depth n + 1 lies within the last one of depth n before it.
+    pub depth: u8,
+    /// What it is called, as its author would say it: `fn main`, `class Basket`; empty where it has no name.
+    pub name: String,
 }
 
 /// Where a page begins in a text.

@@ -55,6 +55,44 @@ pub struct Hit {
     pub ingested_at: i64,
 }
 
+/// A document as a store holds it: its rows, counted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Stored {
+    /// The document's id.
+    pub document: String,
+    /// The version that a search shows.
+    pub version: String,
+    /// Where the document is.
+    pub uri: String,
+    /// Its name.
+    pub filename: String,
+    /// Its media type.
+    pub media_type: String,
+    /// Its title.
+    pub title: Option<String>,
+    /// The session it belongs to.
+    pub session_id: Option<String>,
+    /// The user it belongs to.
+    pub user_id: Option<String>,
+    /// Rows that are chunks.
+    pub chunks: u64,
+    /// Rows that are summaries.
+    pub summaries: u64,
+    /// Tokens of its chunks; those that overlap count in each.
+    pub tokens: u64,
+    /// When its first row was stored, in microseconds since 1970 UTC.
+    pub ingested_at: i64,
+}
+
+/// Some of a store's documents, in the order of their URIs.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Listed {
+    /// At most as many as were asked for.
+    pub documents: Vec<Stored>,
+    /// How many there are with these and behind them.
+    pub total: u64,
+}
+
 /// What a store holds.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct StoreInfo {
@@ -84,6 +122,12 @@ pub trait Search: Send + Sync {
     /// # Errors
     /// The store cannot be read.
     async fn matching(&self, text: &str, limit: usize, filter: &Filter) -> Result<Vec<Hit>, StageError>;
+
+    /// The first `limit` documents, in the order of their URIs, of those whose URI is greater than `after`.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    async fn documents(&self, after: Option<&str>, limit: usize, filter: &Filter) -> Result<Listed, StageError>;
 }
 
 /// A model that can be called once, outside a pipeline: to embed a query.

@@ -37,9 +37,9 @@ impl Tier {
 pub struct StageSpec {
     /// One sentence: what it does.
     pub summary: &'static str,
-    /// What it takes; empty for a source.
+    /// What it takes, or may be told to take ([`crate::StageFactory::ports`]); empty for a source.
     pub takes: &'static [PayloadKind],
-    /// What it gives; empty for a sink.
+    /// What it gives, or may be told to give; empty for a sink.
     pub gives: &'static [PayloadKind],
     /// Where its work runs.
     pub tier: Tier,
@@ -133,6 +133,8 @@ pub enum FieldType {
     Table(Vec<FieldSpec>),
     /// A table with keys of the user's choosing, all of one type.
     Map(Box<FieldType>),
+    /// Whatever TOML can say: for values that somebody else checks, such as a program of the user's.
+    Any,
 }
 
 impl FieldType {
@@ -152,6 +154,7 @@ impl FieldType {
             Self::Duration => "a time such as \"30s\"".into(),
             Self::List(of) => format!("a list, each {}", of.describe()),
             Self::Table(_) | Self::Map(_) => "a table".into(),
+            Self::Any => "any value".into(),
         }
     }
 }

@@ -14,10 +14,20 @@ use crate::{Context, Document, Outputs, Record, SourceItem, StageError, Step, St
 pub trait Source: Send {
     /// The next document, or `None` after the last.
     ///
+    /// The future may be dropped and the call made again, when a document was found inside another meanwhile: what was
+    /// under way is kept in `self`, so that no item is lost.
+    ///
     /// # Errors
     /// `Transient` is retried; anything else ends the run with what was listed so far. One item that cannot be read is
     /// no error here: list it, and let the stage that reads it say so.
     async fn next(&mut self, cx: &Context) -> Result<Option<SourceItem>, StageError>;
+
+    /// Whether the next document may be long in coming though nothing is wrong: a directory that is watched, a pipe
+    /// whose writer pauses. The engine puts no timeout on listing then, and lets the store build its indexes whenever
+    /// there is nothing else to do.
+    fn waits(&self) -> bool {
+        false
+    }
 }
 
 /// A stage that waits: on network, disk or a model. Runs on the event loop, so it must not compute for long.
@@ -88,8 +98,19 @@ fn run_to_end<S: CpuStage + ?Sized>(stage: &S, cx: &StepContext, input: Record) 
 pub struct Settled {
     /// Which document, with its version where its content was read.
     pub document: Arc<Document>,
-    /// Whether all of it was durable. If not, this version's rows have to go.
-    pub done: bool,
+    /// How it came to its end.
+    pub rest: Rest,
+}
+
+/// How a document came to its end, and so which of its rows stay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rest {
+    /// All of it is durable: the rows of its other versions go.
+    Done,
+    /// Part of it failed: the rows that this run wrote for this version go.
+    Failed,
+    /// It is no longer there: all its rows go. It has no content and no version.
+    Gone,
 }
 
 /// Makes rows durable.
@@ -102,18 +123,24 @@ pub trait Sink: Send + Sync {
     /// the rows that it holds in the store. Rows that are there already are not written twice.
     async fn write(&self, cx: &Context, batch: Vec<Record>) -> Vec<Result<u64, StageError>>;
 
-    /// Brings documents to rest: of one that is done, the rows of its other versions go; of one that failed, the rows
-    /// that this run wrote for this version.
+    /// Brings documents to rest, each as its [`Rest`] says.
     ///
     /// # Errors
     /// `Transient` is retried; otherwise the documents fail with it.
     async fn settle(&self, cx: &Context, documents: &[Settled]) -> Result<(), StageError>;
 
-    /// Ends the run: builds or updates indexes. Called once, after the last settle.
+    /// Brings the store's indexes up to date. Called after the last settle of a run, and whenever a run that waits for
+    /// documents (a watched directory) has nothing in hand.
     ///
     /// # Errors
     /// Reported as the run's; what was written stays.
     async fn close(&self, cx: &Context) -> Result<(), StageError>;
+
+    /// Which store it is, for good: another one, or one that was made anew in its place, has another name. The engine
+    /// takes a document for unchanged only where the same stores hold it; without a name, never.
+    fn identity(&self) -> Option<String> {
+        None
+    }
 }
 
 /// A built stage. The variant is the tier: where its work runs.

@@ -21,7 +21,7 @@
 
 use docmill_api::{
     BuildContext, CancellationToken, Context, CpuStage, Digest, Embedding, ErasedFactory, ErrorClass, Node, Outputs,
-    Payload, PayloadKind, Record, Registry, Settled, Sink, Stage, StageError, Step, StepContext, TextKind, Tier,
+    Payload, PayloadKind, Record, Registry, Rest, Settled, Sink, Stage, StageError, Step, StepContext, TextKind, Tier,
     defaults,
 };
 use serde_json::{Value, json};
@@ -192,7 +192,7 @@ impl<'a> Suite<'a> {
             assert!(outcome.is_err_and(|error| error.class == ErrorClass::Rejected), "a stranger costs itself alone");
         }
         let settled: Vec<Settled> =
-            self.samples.iter().map(|record| Settled { document: record.document.clone(), done: true }).collect();
+            self.samples.iter().map(|record| Settled { document: record.document.clone(), rest: Rest::Done }).collect();
         for _ in 0..2 {
             sink.settle(&cx, &settled).await.expect("settling may be repeated");
         }

@@ -58,6 +58,10 @@ pub struct FakeConfig {
     on: Vec<String>,
     what: String,
     times: u32,
+    within: u64,
+    again: u64,
+    gone: bool,
+    stamped: bool,
 }
 
 fn fields() -> Vec<FieldSpec> {
@@ -74,6 +78,10 @@ fn fields() -> Vec<FieldSpec> {
         FieldSpec::new("on", FieldType::List(Box::new(FieldType::Text)), json!([]), "the documents at fault"),
         FieldSpec::new("what", FieldType::Choice(Box::leak(Box::new(what))), json!("none"), "the fault"),
         FieldSpec::new("times", number(), json!(0), "how often each document is at fault; 0 for always"),
+        FieldSpec::new("within", number(), json!(0), "documents that are found within each listed one"),
+        FieldSpec::new("again", number(), json!(0), "how often the source lists everything once more"),
+        FieldSpec::new("gone", FieldType::Bool, json!(false), "whether the source lists everything as gone at the end"),
+        FieldSpec::new("stamped", FieldType::Bool, json!(false), "whether the source says what tells a change"),
     ]
 }
 
@@ -239,12 +247,15 @@ impl StageFactory for FakeSource {
         #[async_trait]
         impl Source for Numbers {
             async fn next(&mut self, _cx: &Context) -> Result<Option<SourceItem>, StageError> {
-                if self.1 == self.0.count {
+                let rounds = 1 + self.0.again + u64::from(self.0.gone);
+                if self.1 == self.0.count * rounds {
                     return Ok(None);
                 }
-                let uri = format!("test:///{}", self.1);
+                let uri = format!("test:///{}", self.1 % self.0.count);
+                let gone = self.0.gone && self.1 >= self.0.count * (rounds - 1);
                 self.1 += 1;
-                Ok(Some(SourceItem { uri, size: Some(self.0.size), ..SourceItem::default() }))
+                let stamp = self.0.stamped.then(|| format!("{} bytes", self.0.size));
+                Ok(Some(SourceItem { uri, size: Some(self.0.size), gone, stamp, ..SourceItem::default() }))
             }
         }
         Ok(Node::Source(Box::new(Numbers(config, 0))))
@@ -272,7 +283,13 @@ impl StageFactory for FakeFetch {
             document.media_type = Some("text/plain".into());
             document.content = Some(Digest::of(&[input.document.uri.as_bytes()]));
             let payload = Payload::Blob(Blob { bytes: bytes.into() });
-            Outputs::one(Record { document: Arc::new(document), payload })
+            let listed = document.uri.clone();
+            let mut outputs = Outputs::one(Record { document: Arc::new(document), payload });
+            for member in (0..config.within).filter(|_| !listed.contains('#')) {
+                let filename = format!("{}.{member}", input.document.filename);
+                outputs.find(SourceItem { uri: format!("{listed}#{member}"), filename, ..SourceItem::default() });
+            }
+            outputs
         }
         Ok(Node::Io(Arc::new(AsyncFake { faults: Faults::new(&config), config, turn: fetch })))
     }
@@ -334,6 +351,7 @@ impl StageFactory for FakeParse {
                 kind: TextKind::Plain,
                 title: None,
                 pages: Arc::new([]),
+                blocks: Arc::new([]),
                 lines: true,
             })
         }

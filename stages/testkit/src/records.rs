@@ -35,7 +35,8 @@ pub fn text(uri: &str, kind: TextKind, content: &str) -> Record {
     document.media_type = Some("text/plain".into());
     document.content = Some(Digest::from(*blake3::hash(content.as_bytes()).as_bytes()));
     let pages: Arc<[Page]> = Arc::new([]);
-    let payload = Payload::Text(Text { content: content.into(), kind, title: None, pages, lines: true });
+    let payload =
+        Payload::Text(Text { content: content.into(), kind, title: None, pages, blocks: Arc::new([]), lines: true });
     Record { document: Arc::new(document), payload }
 }
 

@@ -5,8 +5,8 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use docmill_api::{
-    BatchDefaults, BuildContext, Context, Node, Payload, PayloadKind, Record, Settled, Sink, StageError, StageFactory,
-    StageSpec, Tier, async_trait,
+    BatchDefaults, BuildContext, Context, Node, Payload, PayloadKind, Record, Rest, Settled, Sink, StageError,
+    StageFactory, StageSpec, Tier, async_trait,
 };
 
 use super::{FakeConfig, Faults, spec};
@@ -107,9 +107,16 @@ impl Sink for Memory {
         }
         let mut rows = self.store.rows.lock().unwrap_or_else(PoisonError::into_inner);
         for settled in documents {
-            let Some(version) = settled.document.version().map(|version| version.to_string()) else { continue };
+            let version = settled.document.version().map(|version| version.to_string());
             let name = &settled.document.filename;
-            rows.retain(|(document, _), of| document != name || ((*of == version) == settled.done));
+            rows.retain(|(document, _), of| {
+                document != name
+                    || match settled.rest {
+                        Rest::Done => version.as_ref() == Some(of),
+                        Rest::Failed => version.as_ref() != Some(of),
+                        Rest::Gone => false,
+                    }
+            });
         }
         Ok(())
     }
@@ -117,5 +124,9 @@ impl Sink for Memory {
     async fn close(&self, _cx: &Context) -> Result<(), StageError> {
         *self.store.closed.lock().unwrap_or_else(PoisonError::into_inner) = true;
         Ok(())
+    }
+
+    fn identity(&self) -> Option<String> {
+        Some(self.config.store.clone())
     }
 }
