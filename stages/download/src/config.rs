@@ -7,13 +7,10 @@ use docmill_api::{FieldSpec, FieldType, Issue, PayloadKind, StageSpec, Tier};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::guard::Guard;
-
-/// How programs that nobody configured introduce themselves.
-const USER_AGENT: &str = concat!("docmill/", env!("CARGO_PKG_VERSION"));
+use docmill_net::Guard;
 
 /// The schemes that this build can read; `allow.schemes` may name others, for the day that it can.
-pub(crate) const SCHEMES: [&str; 3] = ["file", "http", "https"];
+pub(crate) const SCHEMES: [&str; 6] = ["file", "http", "https", "s3", "gs", "az"];
 
 /// What is fetched, and how much of it. No field changes the rows of a document that is fetched.
 #[derive(Clone, Debug, Deserialize)]
@@ -21,12 +18,64 @@ pub(crate) const SCHEMES: [&str; 3] = ["file", "http", "https"];
 pub struct DownloadConfig {
     /// The largest document, in bytes after decompression.
     pub max_bytes: Size,
+    /// The most that an archive may unpack to, and the largest that is fetched.
+    pub archive_bytes: Size,
+    /// The most entries of an archive.
+    pub max_members: u32,
+    /// The most objects that a prefix or a pattern may stand for.
+    pub max_objects: u32,
     /// What may be fetched.
     pub allow: Allow,
     /// How many redirects are followed.
     pub redirects: u32,
     /// What the program calls itself towards servers.
     pub user_agent: String,
+    /// Where `s3://` leads.
+    pub s3: S3,
+    /// Where `gs://` leads.
+    pub gs: Gs,
+    /// Where `az://` leads.
+    pub az: Az,
+}
+
+/// Amazon S3, or a store that speaks as it does.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct S3 {
+    /// Its address; Amazon's where empty.
+    pub endpoint: String,
+    /// Its region.
+    pub region: String,
+    /// Whether it is asked without credentials although there are some.
+    pub anonymous: bool,
+    /// Whether the machine may be asked for credentials.
+    pub instance_credentials: bool,
+}
+
+/// Google Cloud Storage.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Gs {
+    /// Its address; Google's where empty.
+    pub endpoint: String,
+    /// Whether it is asked without credentials although there are some.
+    pub anonymous: bool,
+    /// Whether the machine may be asked for credentials.
+    pub instance_credentials: bool,
+}
+
+/// Azure Blob Storage.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Az {
+    /// Its address; the account's at Azure where empty.
+    pub endpoint: String,
+    /// The storage account.
+    pub account: String,
+    /// Whether it is asked without credentials although there are some.
+    pub anonymous: bool,
+    /// Whether the machine may be asked for credentials.
+    pub instance_credentials: bool,
 }
 
 /// What may be fetched. `hosts` narrows, `cidrs` widens.
@@ -47,9 +96,17 @@ impl Default for Allow {
     }
 }
 
+impl Allow {
+    /// As the guard reads it.
+    pub(crate) fn rules(&self) -> docmill_net::Allow {
+        docmill_net::Allow { schemes: self.schemes.clone(), hosts: self.hosts.clone(), cidrs: self.cidrs.clone() }
+    }
+}
+
 pub(crate) fn spec() -> StageSpec {
     StageSpec {
-        summary: "Reads documents from disk and over HTTP, and tells their media type by their content.",
+        summary: "Reads documents from disk, the web and object stores, opens archives and messages, and tells media \
+                  types by content.",
         takes: &[PayloadKind::Reference],
         gives: &[PayloadKind::Blob],
         tier: Tier::Io,
@@ -59,22 +116,46 @@ pub(crate) fn spec() -> StageSpec {
         timeout: Duration::from_secs(60),
         guarantees: "Reads regular files only, and never more than `max_bytes` of a document, counted after \
                      decompression. Connects to public addresses only, unless `allow.cidrs` says otherwise: checked \
-                     after names are resolved and on every redirect. Sends no credentials and uses no proxy.",
+                     after names are resolved and on every redirect; the endpoint of an object store that the \
+                     operator set is trusted by its name, what a document's address leads to never is. Sends \
+                     credentials to object stores alone, takes them from the usual variables, and uses no proxy. A \
+                     prefix (`s3://bucket/a/`) or pattern (`s3://bucket/**/*.pdf`) stands for its objects, an \
+                     archive (zip, tar, gzip, Zstandard) for its members, and a message gives itself and its \
+                     attachments: each is a document of its own (`a.zip#member=b/c.pdf`), and a bad one costs itself \
+                     alone. Archives are opened three deep; nothing is written under a member's name.",
         example: r#"[stages.download]
 kind = "download"
 inputs = ["source"]
 max_bytes = "10MiB"
-allow = { schemes = ["file", "https"], hosts = ["*.example.org"] }"#,
+allow = { schemes = ["file", "https", "s3"], hosts = ["*.example.org", "my-bucket"] }
+s3 = { region = "eu-central-1" }"#,
     }
 }
 
 fn fields() -> Vec<FieldSpec> {
+    let count = |max| FieldType::Integer { min: 1, max };
     vec![
         FieldSpec::new(
             "max_bytes",
             FieldType::Size,
             json!("10MiB"),
             "The largest document in bytes, after decompression; a larger one fails.",
+        ),
+        FieldSpec::new(
+            "archive_bytes",
+            FieldType::Size,
+            json!("1GiB"),
+            "The most that an archive may unpack to, and the largest that is fetched over a network; a local one may \
+             be of any size. The temporary directory holds up to so much for each archive under way, at most `width`, \
+             and for four that are kept open.",
+        ),
+        FieldSpec::new("max_members", count(1_000_000), json!(10_000), "The most entries that an archive may hold."),
+        FieldSpec::new(
+            "max_objects",
+            count(10_000_000),
+            json!(100_000),
+            "The most objects that a prefix or a pattern in a store may stand for; each takes some 0.5 KiB until it \
+             is taken in.",
         ),
         FieldSpec::new("allow", FieldType::Table(allow_fields()), allow_default(), "What may be fetched."),
         FieldSpec::new(
@@ -86,10 +167,54 @@ fn fields() -> Vec<FieldSpec> {
         FieldSpec::new(
             "user_agent",
             FieldType::Text,
-            json!(USER_AGENT),
+            json!(docmill_net::USER_AGENT),
             "What the program calls itself towards web servers.",
         ),
+        store(
+            "s3",
+            "Amazon S3 and stores like it. Credentials: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN.",
+            "Its address; unless set, AWS_ENDPOINT_URL, then Amazon's. Trusted by name, also on a private address.",
+            Some(("region", "Its region; unless set, AWS_REGION, then AWS_DEFAULT_REGION, then us-east-1.")),
+        ),
+        store(
+            "gs",
+            "Google Cloud Storage. Credentials: GOOGLE_APPLICATION_CREDENTIALS or GOOGLE_SERVICE_ACCOUNT.",
+            "Its address; unless set, GOOGLE_BASE_URL, then Google's. Trusted by name, also on a private address.",
+            None,
+        ),
+        store(
+            "az",
+            "Azure Blob Storage. Credentials: AZURE_STORAGE_ACCOUNT_KEY, AZURE_STORAGE_SAS_TOKEN or AZURE_CLIENT_ID, \
+             AZURE_CLIENT_SECRET and AZURE_TENANT_ID.",
+            "Its address; unless set, AZURE_STORAGE_ENDPOINT, then the account's at Azure. Trusted by name.",
+            Some(("account", "The storage account; unless set, AZURE_STORAGE_ACCOUNT_NAME.")),
+        ),
     ]
+}
+
+/// The table of one kind of store. It holds no secrets: those are in variables.
+fn store(
+    name: &'static str,
+    doc: &'static str,
+    endpoint: &'static str,
+    own: Option<(&'static str, &'static str)>,
+) -> FieldSpec {
+    let mut fields = vec![FieldSpec::new("endpoint", FieldType::Text, json!(""), endpoint)];
+    fields.extend(own.map(|(name, doc)| FieldSpec::new(name, FieldType::Text, json!(""), doc)));
+    fields.push(FieldSpec::new(
+        "anonymous",
+        FieldType::Bool,
+        json!(false),
+        "Whether it is asked without credentials although there are some; without any, it always is.",
+    ));
+    fields.push(FieldSpec::new(
+        "instance_credentials",
+        FieldType::Bool,
+        json!(false),
+        "Whether the machine's metadata service may be asked for credentials where no variable gives any.",
+    ));
+    let default = docmill_api::defaults(&fields);
+    FieldSpec::new(name, FieldType::Table(fields), default, doc)
 }
 
 fn allow_fields() -> Vec<FieldSpec> {
@@ -100,7 +225,8 @@ fn allow_fields() -> Vec<FieldSpec> {
             "hosts",
             texts(),
             json!([]),
-            "Web servers that may be asked (`example.org`, `*.example.org`); empty for any with a public address.",
+            "Web servers and buckets that may be asked (`example.org`, `*.example.org`, `my-bucket`); empty for any \
+             with a public address.",
         ),
         FieldSpec::new(
             "cidrs",
@@ -120,6 +246,15 @@ pub(crate) fn validate(config: &DownloadConfig) -> Vec<Issue> {
     if config.max_bytes.0 == 0 {
         issues.push(Issue::new("max_bytes", "no document is that small").hint("write a size such as \"10MiB\""));
     }
+    if config.max_members == 0 {
+        issues.push(Issue::new("max_members", "at least 1"));
+    }
+    if config.max_objects == 0 {
+        issues.push(Issue::new("max_objects", "at least 1"));
+    }
+    for (table, endpoint) in [("s3", &config.s3.endpoint), ("gs", &config.gs.endpoint), ("az", &config.az.endpoint)] {
+        issues.extend(endpoint_issue(table, endpoint));
+    }
     if config.redirects > 20 {
         issues.push(Issue::new("redirects", "at most 20"));
     }
@@ -127,7 +262,8 @@ pub(crate) fn validate(config: &DownloadConfig) -> Vec<Issue> {
         issues.push(Issue::new("user_agent", "has characters that no HTTP header may hold"));
     }
     let one = |hosts: &[String], cidrs: &[String]| {
-        Guard::new(&Allow { hosts: hosts.to_vec(), cidrs: cidrs.to_vec(), ..Allow::default() }).err()
+        let allow = Allow { hosts: hosts.to_vec(), cidrs: cidrs.to_vec(), ..Allow::default() };
+        Guard::new(&allow.rules(), "allow.").err()
     };
     let wrong = |field: &str, index: usize, message: String| Issue {
         path: vec!["allow".into(), field.into(), index.to_string()],
@@ -141,4 +277,21 @@ pub(crate) fn validate(config: &DownloadConfig) -> Vec<Issue> {
         issues.extend(one(&[], std::slice::from_ref(block)).map(|message| wrong("cidrs", index, message)));
     }
     issues
+}
+
+/// An endpoint is an address of a server; what it carries besides would be a secret in the file.
+fn endpoint_issue(table: &str, endpoint: &str) -> Option<Issue> {
+    let url = url::Url::parse(endpoint).ok();
+    let plain = url.is_some_and(|url| {
+        matches!(url.scheme(), "http" | "https")
+            && url.has_host()
+            && url.username().is_empty()
+            && url.password().is_none()
+            && url.query().is_none()
+    });
+    (!plain && !endpoint.is_empty()).then(|| Issue {
+        path: vec![table.into(), "endpoint".into()],
+        message: "is no address of a server".into(),
+        hint: Some("write it as \"https://storage.example.org\", without names and keys".into()),
+    })
 }

@@ -1,25 +1,23 @@
-//! The stage: chooses by scheme who reads, then gives the document its digest and its media type.
+//! The stage: chooses by scheme who reads, and gives a document its digest and its media type; or, for one that only
+//! holds others, names those.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bytes::Bytes;
-use docmill_api::units::Size;
 use docmill_api::{
-    Blob, BuildContext, Context, Digest, Document, Issue, Node, Outputs, Payload, Record, Stage, StageError,
+    Blob, BuildContext, Context, Document, Issue, Node, Outputs, Payload, Record, SourceItem, Stage, StageError,
     StageFactory, StageSpec,
 };
 use serde_json::Value;
-use url::Url;
 
-use crate::config::{self, DownloadConfig, SCHEMES};
-use crate::guard::Guard;
-use crate::http::{Fetched, Http};
-use crate::{file, sniff};
-
-/// Above this, hashing and sniffing leave the event loop: BLAKE3 does 128 KiB in about 0.1 ms, which is what a turn of
-/// the loop may cost.
-const INLINE: usize = 128 << 10;
+use crate::archive::{self, Cache, Limits};
+use crate::body::too_large;
+use crate::config::{self, DownloadConfig};
+use crate::http::Http;
+use crate::load::{About, Holds, Loaded, Source, container_key, is_store};
+use crate::member::{Address, DEPTH, file_name};
+use crate::store::{Environment, Place, Stores, Target};
+use docmill_net::Guard;
 
 /// Makes the `download` stage.
 #[derive(Debug)]
@@ -29,7 +27,8 @@ pub struct DownloadFactory;
 impl StageFactory for DownloadFactory {
     type Config = DownloadConfig;
     const KIND: &'static str = "download";
-    const REVISION: u32 = 1;
+    // 2: archives and messages are opened; some documents are told better from archives.
+    const REVISION: u32 = 2;
 
     fn spec() -> StageSpec {
         config::spec()
@@ -40,32 +39,18 @@ impl StageFactory for DownloadFactory {
     }
 
     async fn build(config: DownloadConfig, _cx: &BuildContext) -> Result<Node, StageError> {
-        let guard = Arc::new(Guard::new(&config.allow).map_err(StageError::fatal)?);
-        let http = Http::new(&config, Arc::clone(&guard))?;
-        Ok(Node::Io(Arc::new(Download { max_bytes: config.max_bytes.0, guard, http })))
+        let pairs = std::env::vars_os();
+        let environment = pairs.filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        Ok(Node::Io(Arc::new(Download::new(&config, environment.collect())?)))
     }
 }
 
-struct Download {
-    max_bytes: u64,
-    guard: Arc<Guard>,
-    http: Http,
-}
-
-/// What is known of a document once its bytes are.
-pub(crate) struct Content {
-    pub(crate) bytes: Bytes,
-    pub(crate) digest: Digest,
-    pub(crate) media_type: String,
-}
-
-impl Content {
-    /// Hashes and sniffs: a pass over all bytes, so not for the event loop where they are many.
-    pub(crate) fn of(bytes: Bytes, name: &str, declared: Option<&str>) -> Self {
-        let digest = Digest::from(*blake3::hash(&bytes).as_bytes());
-        let media_type = sniff::media_type(&bytes, name, declared).into_owned();
-        Self { bytes, digest, media_type }
-    }
+pub(crate) struct Download {
+    pub(crate) limits: Limits,
+    pub(crate) guard: Arc<Guard>,
+    pub(crate) http: Http,
+    pub(crate) stores: Stores,
+    pub(crate) archives: Cache,
 }
 
 #[async_trait]
@@ -74,21 +59,7 @@ impl Stage for Download {
         if !matches!(input.payload, Payload::Reference(_)) {
             return Err(StageError::unexpected(input.payload.kind()));
         }
-        let location = &input.document.location;
-        let url = Url::parse(location)
-            .map_err(|error| StageError::rejected(format!("its location is no address: {error}")))?;
-        let scheme = url.scheme();
-        if !SCHEMES.contains(&scheme) {
-            return Err(StageError::rejected(format!("scheme `{scheme}` is not supported")));
-        }
-        self.guard.scheme(scheme).map_err(|refused| StageError::rejected(refused.0))?;
-        let read = async {
-            match scheme {
-                "file" => self.read_file(cx, &input.document, &url).await,
-                _ => self.fetch(&input.document, url.clone()).await,
-            }
-        };
-        match cx.cancel.run_until_cancelled(read).await {
+        match cx.cancel.run_until_cancelled(self.take(cx, &input.document)).await {
             Some(outputs) => outputs,
             None => Err(StageError::rejected("cancelled")),
         }
@@ -96,60 +67,97 @@ impl Stage for Download {
 }
 
 impl Download {
-    async fn read_file(&self, cx: &Context, document: &Document, url: &Url) -> Result<Outputs, StageError> {
-        let path = url.to_file_path().map_err(|()| StageError::rejected("its location is no path of this machine"))?;
-        // Set when this future is dropped, so that a timeout ends the read as well.
-        let cancel = cx.cancel.child_token();
-        let _stop = cancel.clone().drop_guard();
-        let (max_bytes, name, declared) = (self.max_bytes, document.filename.clone(), document.media_type.clone());
-        let content = off_the_loop(move || {
-            let bytes = file::read(&path, max_bytes, &|| cancel.is_cancelled())?;
-            Ok(Content::of(bytes, &name, declared.as_deref()))
-        })
-        .await?;
-        Ok(finish(document.clone(), content))
+    pub(crate) fn new(config: &DownloadConfig, environment: Environment) -> Result<Self, StageError> {
+        let guard = Arc::new(Guard::new(&config.allow.rules(), "allow.").map_err(StageError::fatal)?);
+        let http = Http::new(config, Arc::clone(&guard))?;
+        let stores = Stores::new(config, Arc::clone(&guard), environment)?;
+        Ok(Self { limits: Limits::of(config), guard, http, stores, archives: Cache::new() })
     }
 
-    async fn fetch(&self, document: &Document, url: Url) -> Result<Outputs, StageError> {
-        let Fetched { bytes, declared, name, etag, last_modified } = self.http.fetch(url).await?;
-        let declared = declared.or_else(|| document.media_type.clone());
-        let name = if document.extension().is_empty() { name } else { document.filename.clone() };
-        let content = if bytes.len() <= INLINE {
-            Content::of(bytes, &name, declared.as_deref())
-        } else {
-            off_the_loop(move || Ok(Content::of(bytes, &name, declared.as_deref()))).await?
-        };
-        let mut document = document.clone();
-        for (key, value) in [("etag", etag), ("last_modified", last_modified)] {
-            if let Some(value) = value {
-                document.metadata.insert(key.into(), Value::String(value));
+    async fn take(&self, cx: &Context, document: &Document) -> Result<Outputs, StageError> {
+        let address = Address::parse(&document.location)?;
+        let scheme = self.scheme(&address.base)?;
+        if is_store(&scheme) && address.path.is_empty() {
+            let place = Place::parse(&address.base)?;
+            if matches!(place.target, Target::Listing(..)) {
+                return self.stores.list(&place, document).await;
             }
         }
-        Ok(finish(document, content))
+        let key = self.key(&address).await;
+        let about = About { name: document.filename.clone(), declared: document.media_type.clone() };
+        let loaded = self.load(cx, &address, &key, about).await?;
+        self.conclude(cx, document, &address, &key, loaded).await
+    }
+
+    /// A document's bytes; the members of a container; or both, for a message.
+    async fn conclude(
+        &self,
+        cx: &Context,
+        document: &Document,
+        address: &Address,
+        key: &str,
+        loaded: Loaded,
+    ) -> Result<Outputs, StageError> {
+        let holds = loaded.source.holds();
+        if holds == Holds::Itself {
+            return Ok(loaded.emit(document));
+        }
+        let is_deepest = address.path.len() >= DEPTH;
+        if is_deepest && holds == Holds::Others {
+            return Err(StageError::rejected(format!("an archive within {DEPTH} others, which is not opened")));
+        }
+        let archive = if is_deepest { None } else { self.open(cx, address, &loaded.source).await? };
+        let mut outputs = match (&loaded.source, &archive) {
+            (Source::Large(window), None) => return Err(too_large(Some(window.length()), self.limits.max_bytes)),
+            (_, Some(_)) if holds == Holds::Others => Outputs::new(),
+            _ => loaded.emit(document),
+        };
+        let Some(archive) = archive else { return Ok(outputs) };
+        let mut count: u64 = 0;
+        for member in archive.members() {
+            outputs.find(item(document, address, member));
+            count += 1;
+        }
+        if count > 0 {
+            self.archives.put(&container_key(key, address), Arc::new(archive));
+        }
+        if holds == Holds::Others {
+            outputs.skip(match count {
+                0 => "an archive without documents".to_owned(),
+                1 => "an archive: its one document is taken by itself".to_owned(),
+                count => format!("an archive: its {count} documents are taken by themselves"),
+            });
+        }
+        Ok(outputs)
     }
 }
 
-fn finish(mut document: Document, content: Content) -> Outputs {
-    // Empty content is content: it has a version, so that the rows of what was there before go. Parsing says "empty".
-    document.size = Some(content.bytes.len() as u64);
-    document.media_type = Some(content.media_type);
-    document.content = Some(content.digest);
-    Outputs::one(Record { document: Arc::new(document), payload: Payload::Blob(Blob { bytes: content.bytes }) })
-}
-
-async fn off_the_loop<T, F>(work: F) -> Result<T, StageError>
-where
-    T: Send + 'static,
-    F: FnOnce() -> Result<T, StageError> + Send + 'static,
-{
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(error) => Err(StageError::rejected(format!("reading broke off: {error}"))),
+/// A member as a document of its own, with what is known of the one that it is in.
+fn item(document: &Document, address: &Address, member: &archive::Member) -> SourceItem {
+    let mut metadata = document.metadata.clone();
+    // As it is called, not where it was read: that may carry a signature.
+    metadata.insert("container".into(), Value::String(document.uri.clone()));
+    SourceItem {
+        uri: address.member(&member.name),
+        filename: file_name(&member.name),
+        size: Some(member.size),
+        media_type: member.media_type.clone(),
+        metadata,
+        ..SourceItem::default()
     }
 }
 
-/// The error for a document that is larger than `max_bytes`, with its size where that is known.
-pub(crate) fn too_large(size: Option<u64>, max_bytes: u64) -> StageError {
-    let size = size.map(|size| format!("{}, ", Size(size))).unwrap_or_default();
-    StageError::rejected(format!("too large: {size}more than `max_bytes` ({})", Size(max_bytes)))
+impl Loaded {
+    /// The document's own record.
+    fn emit(self, document: &Document) -> Outputs {
+        let Source::Document(content, _) = self.source else { return Outputs::new() };
+        let mut document = document.clone();
+        // Empty content is content: it has a version, so that the rows of what was there before go. Parsing says
+        // "empty".
+        document.metadata.extend(self.marks.into_iter().map(|(key, value)| (key.to_owned(), Value::String(value))));
+        document.size = Some(content.bytes.len() as u64);
+        document.media_type = Some(content.media_type);
+        document.content = Some(content.digest);
+        Outputs::one(Record { document: Arc::new(document), payload: Payload::Blob(Blob { bytes: content.bytes }) })
+    }
 }

@@ -3,19 +3,27 @@
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
 use std::path::Path;
+use std::sync::Arc;
 
-use bytes::Bytes;
 use docmill_api::StageError;
 
-use crate::download::too_large;
+use crate::archive::{Limits, Window};
+use crate::body::{Body, too_large};
+use crate::sniff::{self, HEAD};
 
 /// How much is read between two looks at cancellation: some ten milliseconds of a slow disk.
 const STEP: u64 = 4 << 20;
 
-/// The whole of a regular file, in one allocation of its size.
+/// The whole of a regular file, in one allocation of its size; an archive larger than a document is only opened.
 ///
 /// What is no regular file is never opened: opening a pipe waits for a writer, opening a device may do anything.
-pub(crate) fn read(path: &Path, max_bytes: u64, is_cancelled: &dyn Fn() -> bool) -> Result<Bytes, StageError> {
+pub(crate) fn read(
+    path: &Path,
+    name: &str,
+    limits: &Limits,
+    is_cancelled: &dyn Fn() -> bool,
+) -> Result<Body, StageError> {
+    let max_bytes = limits.max_bytes;
     let metadata = fs::metadata(path).map_err(|error| failure(&error))?;
     if metadata.is_dir() {
         return Err(directory(path));
@@ -23,10 +31,15 @@ pub(crate) fn read(path: &Path, max_bytes: u64, is_cancelled: &dyn Fn() -> bool)
     if !metadata.is_file() {
         return Err(StageError::rejected("neither file nor directory: a pipe, socket or device"));
     }
-    if metadata.len() > max_bytes {
-        return Err(too_large(Some(metadata.len()), max_bytes));
-    }
     let mut file = File::open(path).map_err(|error| failure(&error))?;
+    if metadata.len() > max_bytes {
+        let window = Window::new(Arc::new(file), metadata.len());
+        let head = window.head(HEAD).map_err(|error| failure(&error))?;
+        return match sniff::archive(&head, name) {
+            Some(_) => Ok(Body::Large(window)),
+            None => Err(too_large(Some(metadata.len()), max_bytes)),
+        };
+    }
     let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or_default());
     loop {
         if is_cancelled() {
@@ -39,7 +52,8 @@ pub(crate) fn read(path: &Path, max_bytes: u64, is_cancelled: &dyn Fn() -> bool)
             return Err(too_large(None, max_bytes));
         }
         if (count as u64) < room {
-            return Ok(bytes.into());
+            let window = Window::new(Arc::new(file), bytes.len() as u64);
+            return Ok(Body::Whole(bytes.into(), Some(window)));
         }
     }
 }

@@ -16,7 +16,8 @@ const END_LEN: usize = 22;
 pub(super) const DOCX: &str = "application/vnd.openxmlformats-officedocument.wordprocessingml.document";
 pub(super) const XLSX: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
 pub(super) const PPTX: &str = "application/vnd.openxmlformats-officedocument.presentationml.presentation";
-const ZIP: &str = "application/zip";
+pub(super) const XLSB: &str = "application/vnd.ms-excel.sheet.binary.macroenabled.12";
+pub(crate) const ZIP: &str = "application/zip";
 
 pub(super) fn is_zip(bytes: &[u8]) -> bool {
     [b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08"].iter().any(|magic| bytes.starts_with(*magic))
@@ -24,13 +25,19 @@ pub(super) fn is_zip(bytes: &[u8]) -> bool {
 
 /// The type by what is inside; by the extension for one that is cut short, so that its reader can say so.
 pub(super) fn media_type(bytes: &[u8], name: &str) -> &'static str {
-    if let Some(declared) = declared(bytes) {
+    match directory(bytes) {
+        Some(directory) => by_names(bytes, Entries { bytes, at: directory }, name),
+        None => declared(bytes).or_else(|| names::binary(name)).unwrap_or(ZIP),
+    }
+}
+
+/// The type by the first bytes and the names of the entries: for a file whose directory somebody else has read.
+pub(crate) fn by_names<'a>(head: &[u8], entries: impl Iterator<Item = &'a [u8]>, name: &str) -> &'static str {
+    if let Some(declared) = declared(head) {
         return declared;
     }
     let of_name = names::binary(name);
-    let Some(directory) = directory(bytes) else { return of_name.unwrap_or(ZIP) };
     let mut seen = Seen::default();
-    let entries = Entries { bytes, at: directory };
     for entry in entries.take(ENTRIES) {
         if let Some(found) = seen.note(entry) {
             return variant(found, of_name);
@@ -48,7 +55,7 @@ fn variant(found: &'static str, of_name: Option<&'static str>) -> &'static str {
 }
 
 /// OpenDocument and EPUB say their type in a first entry `mimetype`, stored as it is.
-fn declared(bytes: &[u8]) -> Option<&'static str> {
+pub(super) fn declared(bytes: &[u8]) -> Option<&'static str> {
     const NAME: &[u8] = b"mimetype";
     if u16_at(bytes, 8)? != 0 || usize::from(u16_at(bytes, 26)?) != NAME.len() || !bytes.get(30..)?.starts_with(NAME) {
         return None;
@@ -113,6 +120,7 @@ struct Seen {
     open_document: bool,
     content: bool,
     container: bool,
+    package: bool,
 }
 
 impl Seen {
@@ -120,7 +128,8 @@ impl Seen {
     fn note(&mut self, name: &[u8]) -> Option<&'static str> {
         let found = match name {
             b"word/document.xml" | b"word\\document.xml" => DOCX,
-            b"xl/workbook.xml" | b"xl/workbook.bin" | b"xl\\workbook.xml" => XLSX,
+            b"xl/workbook.xml" | b"xl\\workbook.xml" => XLSX,
+            b"xl/workbook.bin" => XLSB,
             b"ppt/presentation.xml" | b"ppt\\presentation.xml" => PPTX,
             _ => {
                 self.remember(name);
@@ -137,6 +146,7 @@ impl Seen {
             b"META-INF/manifest.xml" => self.open_document = true,
             b"META-INF/container.xml" => self.container = true,
             b"content.xml" => self.content = true,
+            _ if name.ends_with(b".opf") => self.package = true,
             _ => {
                 let folders: [(&[u8], &'static str); 3] = [(b"word/", DOCX), (b"xl/", XLSX), (b"ppt/", PPTX)];
                 let folder = folders.iter().find(|(folder, _)| name.starts_with(folder)).map(|(_, found)| *found);
@@ -158,7 +168,7 @@ impl Seen {
             let open = of_name.filter(|name| name.starts_with("application/vnd.oasis.opendocument."));
             return open.unwrap_or("application/vnd.oasis.opendocument.text");
         }
-        if self.container && of_name == Some("application/epub+zip") {
+        if self.container && (self.package || of_name == Some("application/epub+zip")) {
             return "application/epub+zip";
         }
         if self.manifest {

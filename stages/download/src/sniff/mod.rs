@@ -8,10 +8,13 @@
 mod compound;
 mod container;
 mod names;
+mod packed;
 mod text;
 
 use std::borrow::Cow;
 
+pub(crate) use container::{ZIP, by_names as zip};
+pub(crate) use packed::{HEAD, archive, is_tar};
 use text::Encoding;
 
 /// What is looked at to tell text from binary data, and to read marks at the beginning.
@@ -26,14 +29,18 @@ pub(crate) fn media_type(bytes: &[u8], name: &str, declared: Option<&str>) -> Co
     let sample = &bytes[..bytes.len().min(SAMPLE)];
     let encoding = text::encoding(sample);
     let is_text = encoding != Encoding::Binary;
+    // First of all, for an archive may hold anything near its beginning.
+    if let Some(found) = packed::media_type(bytes) {
+        return found.into();
+    }
+    if container::is_zip(bytes) {
+        return container::media_type(bytes, name).into();
+    }
     if is_pdf(bytes, is_text) {
         return "application/pdf".into();
     }
     if is_text {
         return text::media_type(bytes, encoding, name, declared);
-    }
-    if container::is_zip(bytes) {
-        return container::media_type(bytes, name).into();
     }
     if compound::is_compound(bytes) {
         return compound::media_type(bytes, name).into();

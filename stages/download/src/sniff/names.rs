@@ -108,7 +108,7 @@ fn code(extension: &str) -> Option<&'static str> {
 
 /// The media type that a binary document's name gives: for files whose content says too little, or is broken.
 pub(super) fn binary(name: &str) -> Option<&'static str> {
-    use super::container::{DOCX, PPTX, XLSX};
+    use super::container::{DOCX, PPTX, XLSB, XLSX};
     Some(match extension(&base(name))? {
         "pdf" => "application/pdf",
         "docx" => DOCX,
@@ -116,7 +116,7 @@ pub(super) fn binary(name: &str) -> Option<&'static str> {
         "dotx" => "application/vnd.openxmlformats-officedocument.wordprocessingml.template",
         "xlsx" => XLSX,
         "xlsm" => "application/vnd.ms-excel.sheet.macroenabled.12",
-        "xlsb" => "application/vnd.ms-excel.sheet.binary.macroenabled.12",
+        "xlsb" => XLSB,
         "xltx" => "application/vnd.openxmlformats-officedocument.spreadsheetml.template",
         "pptx" => PPTX,
         "pptm" => "application/vnd.ms-powerpoint.presentation.macroenabled.12",

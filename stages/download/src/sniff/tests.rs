@@ -69,6 +69,9 @@ fn texts_are_told_by_their_marks_then_by_their_names() {
         ("{\"a\":1}\n{\"a\":2}\n", "a.txt2", "application/x-ndjson"),
         ("{\"a\":1}\n{\"a\":2}\n", "a.jsonl", "application/x-ndjson"),
         ("a: 1", "a.yml", "application/yaml"),
+        ("%YAML 1.2\n---\na: 1", "a", "application/yaml"),
+        ("{\"cells\": [{\"cell_type\": \"code\"}]}", "a", "application/x-ipynb+json"),
+        ("{\"cells\": [{\"cell_type\": \"code\"}]}", "a.ipynb", "application/x-ipynb+json"),
         ("a = 1", "Cargo.toml", "application/toml"),
         ("fn main() {}", "main.rs", "text/x-rust"),
         ("print(1)", "a.py", "text/x-python"),
@@ -145,6 +148,7 @@ fn binary_files_are_told_by_their_magic() {
         (b"\xff\xd8\xff\xe0\0\x10JFIF\0", "a", "image/jpeg"),
         (b"GIF89a\x01\0\x01\0\0", "a", "image/gif"),
         (b"\x1f\x8b\x08\0\0\0\0\0\0\x03", "a.csv", "application/gzip"),
+        (b"\x28\xb5\x2f\xfd\x04\x58\x01\0\0", "a", "application/zstd"),
         (b"SQLite format 3\0\x10\0\x01\x01\0", "a.db", "application/vnd.sqlite3"),
         (b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\x3e\0\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", "a", "application/x-executable"),
     ] {
@@ -167,7 +171,9 @@ fn zip_files_are_told_by_what_they_hold() {
         ),
         (vec![types, ("xl/workbook.xml", "")], "a.xlsx", super::container::XLSX),
         (vec![types, ("xl/workbook.bin", "")], "a.xlsb", "application/vnd.ms-excel.sheet.binary.macroenabled.12"),
+        (vec![types, ("xl/workbook.bin", "")], "a.xlsx", super::container::XLSB),
         (vec![types, ("xl/workbook.xml", "")], "a.docx", super::container::XLSX),
+        (vec![("OEBPS/a.opf", ""), ("META-INF/container.xml", "")], "a", "application/epub+zip"),
         (presentation, "a", super::container::PPTX),
         (vec![types, ("word/document2.xml", "")], "a", super::container::DOCX),
         (vec![types], "broken.xlsx", super::container::XLSX),
@@ -201,6 +207,23 @@ fn zip_files_are_told_by_what_they_hold() {
         sniff(&[b"MZ\0\x01".as_slice(), &whole].concat(), "a.exe"),
         "application/vnd.microsoft.portable-executable"
     );
+}
+
+#[test]
+fn an_archive_is_told_before_what_stands_at_its_beginning() {
+    let pdf = b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj";
+    let mut tar = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_old();
+    header.set_size(pdf.len() as u64);
+    tar.append_data(&mut header, "a.pdf", pdf.as_slice()).unwrap();
+    let tar = tar.into_inner().unwrap();
+    assert_eq!(sniff(&tar, "a"), "application/x-tar", "of the oldest kind, which has no magic number");
+    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+    zip.start_file("a.pdf", SimpleFileOptions::default().compression_method(CompressionMethod::Stored)).unwrap();
+    zip.write_all(pdf).unwrap();
+    assert_eq!(sniff(&zip.finish().unwrap().into_inner(), "a"), "application/zip");
+    let text = format!("{:<257}ustar and what comes after it", "a text");
+    assert_eq!(sniff(text.as_bytes(), "a.txt"), "text/plain", "a magic number alone is no tar file");
 }
 
 #[test]

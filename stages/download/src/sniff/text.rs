@@ -100,6 +100,9 @@ pub(super) fn media_type(bytes: &[u8], encoding: Encoding, name: &str, declared:
     if let Some(found) = shebang(&head).or_else(|| json(&head, bytes)) {
         return found.into();
     }
+    if head.starts_with("%YAML ") {
+        return "application/yaml".into();
+    }
     match declared {
         Some(declared) if names::is_known_text(declared) => Cow::Owned(declared.to_owned()),
         _ => "text/plain".into(),
@@ -234,7 +237,13 @@ fn json(head: &str, bytes: &[u8]) -> Option<&'static str> {
         ('{', b'}') if matches!(then, '"' | '}') => {
             let line = head.lines().next().unwrap_or_default().trim_end();
             let lines = line.ends_with('}') && head.lines().nth(1).is_some_and(|next| next.starts_with("{\""));
-            Some(if lines { "application/x-ndjson" } else { "application/json" })
+            // A notebook opens with its cells, and says its format at the end or at the beginning.
+            let notebook = head.contains("\"cell_type\"") || head.contains("\"nbformat\"");
+            Some(match () {
+                () if lines => "application/x-ndjson",
+                () if notebook && then == '"' => "application/x-ipynb+json",
+                () => "application/json",
+            })
         }
         ('[', b']') if matches!(then, '{' | '[' | '"' | ']' | '-' | '0'..='9') => Some("application/json"),
         _ => None,

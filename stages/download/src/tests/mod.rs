@@ -1,7 +1,10 @@
 //! The stage through its factory: real files, and a real server on loopback.
 
+mod archives;
+mod bucket;
 mod files;
 mod server;
+mod stores;
 mod web;
 
 use std::sync::Arc;
@@ -40,6 +43,20 @@ async fn stage(changes: Value) -> Arc<dyn Stage> {
     }
 }
 
+/// With these variables as its environment.
+fn stage_in(changes: &Value, environment: &[(&str, &str)]) -> Arc<dyn Stage> {
+    let config = serde_json::from_value(config(changes)).unwrap();
+    let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    Arc::new(crate::download::Download::new(&config, environment).unwrap())
+}
+
+/// The locations of the documents that are found in one.
+async fn found(stage: &Arc<dyn Stage>, location: &str) -> Vec<String> {
+    let mut outputs = process(stage, location).await.unwrap();
+    assert_eq!(outputs.records().len(), 0, "{location}");
+    outputs.take_found().into_iter().map(|item| item.uri).collect()
+}
+
 fn reference(location: &str) -> Record {
     let item = SourceItem { uri: location.into(), ..SourceItem::default() };
     let document = Arc::new(Document::admit(item, Digest::of(&[])));
@@ -71,10 +88,10 @@ async fn error(stage: &Arc<dyn Stage>, location: &str) -> StageError {
 #[tokio::test]
 async fn what_this_build_cannot_read_and_what_is_not_allowed_is_said() {
     let all = stage(json!({})).await;
-    assert_eq!(error(&all, "s3://bucket/key").await, StageError::rejected("scheme `s3` is not supported"));
+    assert_eq!(error(&all, "ftp://host/key").await, StageError::rejected("scheme `ftp` is not supported"));
     assert!(error(&all, "no address").await.message.contains("no address"));
     let web = stage(json!({ "allow": { "schemes": ["https"] } })).await;
-    for location in ["file:///etc/hostname", "http://example.org/"] {
+    for location in ["file:///etc/hostname", "http://example.org/", "s3://bucket/key", "file:///a.zip#member=b"] {
         assert!(error(&web, location).await.message.contains("is not allowed"), "{location}");
     }
     let mut wrong = reference("file:///etc/hostname");
@@ -103,6 +120,11 @@ fn a_wrong_configuration_is_complained_about_before_it_is_built() {
     let allow = json!({ "hosts": ["example.org", "http://x/"], "cidrs": ["10/8"], "schemes": ["s3"] });
     assert_eq!(paths(json!({ "allow": allow, "max_bytes": 0 })), ["max_bytes", "allow.hosts.1", "allow.cidrs.0"]);
     assert_eq!(paths(json!({ "user_agent": "a\nb" })), ["user_agent"]);
+    for endpoint in ["minio:9000", "https://key:secret@host", "ftp://host", "https://host/?sig=x"] {
+        assert_eq!(paths(json!({ "az": { "endpoint": endpoint } })), ["az.endpoint"], "{endpoint}");
+    }
+    assert_eq!(paths(json!({ "s3": { "endpoint": "http://127.0.0.1:9000" } })), Vec::<String>::new());
+    assert_eq!(paths(json!({ "s3": { "secret": "x" } })), ["s3.secret"]);
     assert_eq!(paths(json!({ "allow": { "host": [] } })), ["allow.host"]);
     assert!(factory.spec().fields.iter().all(|field| !field.changes_output));
 }
