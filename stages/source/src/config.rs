@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
+use docmill_api::units::Span;
 use docmill_api::{FieldSpec, FieldType, Issue, PayloadKind, StageSpec, Tier};
 use serde::Deserialize;
 use serde_json::json;
 
 use crate::pattern;
+
+/// The longest time that a file can be waited for: beyond it, a watch is no watch.
+const LONGEST_QUIET: Duration = Duration::from_secs(3600);
 
 /// Which files are listed. No field changes the rows of a document: they decide which documents there are.
 #[derive(Clone, Debug, Deserialize)]
@@ -22,6 +26,12 @@ pub struct FilesConfig {
     pub hidden: bool,
     /// Whether symbolic links are followed.
     pub follow_links: bool,
+    /// Whether the source stays after the listing and lists what changes.
+    pub watch: bool,
+    /// How long nothing may have happened to a changed file before it is listed.
+    pub watch_quiet: Span,
+    /// How often all files are looked at; nought for being told of changes by the system.
+    pub watch_poll: Span,
 }
 
 pub(crate) fn spec() -> StageSpec {
@@ -37,7 +47,9 @@ pub(crate) fn spec() -> StageSpec {
         guarantees: "Lists each file once, in the order of names in each directory, without opening it. What was named \
                      and does not exist, and a directory that cannot be listed, is listed too, so that it fails as a \
                      document with its reason. Symbolic links are not followed unless `follow_links`, special files \
-                     and directories named `.docmill` never.",
+                     and directories named `.docmill` never. With `watch`, a file that appears or changes is listed \
+                     once it has been quiet for `watch_quiet`; of one that goes, also by another name or an ignore \
+                     file, the rows go.",
         example: r#"[stages.source]
 kind = "files"
 include = ["docs/**/*", "README.md"]
@@ -80,6 +92,27 @@ fn fields() -> Vec<FieldSpec> {
             json!(false),
             "Whether symbolic links below a directory are followed; loops are found and left out.",
         ),
+        FieldSpec::new(
+            "watch",
+            FieldType::Bool,
+            json!(false),
+            "Whether the source stays after the listing: what is created, changed, renamed or deleted is taken up, until \
+             the run is stopped.",
+        ),
+        FieldSpec::new(
+            "watch_quiet",
+            FieldType::Duration,
+            json!("500ms"),
+            "With `watch`: how long nothing may have happened to a file before it is listed, so that none is read half \
+             written; one that is written to all the time waits.",
+        ),
+        FieldSpec::new(
+            "watch_poll",
+            FieldType::Duration,
+            json!("0s"),
+            "With `watch`: how often all files are looked at, for file systems that tell nothing of changes made \
+             elsewhere (NFS, SMB, some containers); `0s` for being told, and every 5 s where that is impossible.",
+        ),
     ]
 }
 
@@ -92,7 +125,10 @@ pub(crate) fn validate(config: &FilesConfig) -> Vec<Issue> {
         let message = pattern::exclude(std::slice::from_ref(glob)).err()?;
         Some(issue("exclude", index, message))
     });
-    include.chain(exclude).collect()
+    let quiet = config.watch_quiet.0;
+    let wrong = (quiet.is_zero() || quiet > LONGEST_QUIET)
+        .then(|| Issue::new("watch_quiet", "outside of 1 ms to 1 h").hint("write a time such as \"500ms\""));
+    include.chain(exclude).chain(wrong).collect()
 }
 
 fn issue(field: &str, index: usize, message: String) -> Issue {

@@ -1,4 +1,4 @@
-//! The source itself: hands out what the [`Lister`] finds, a batch at a time, so that a walk over a slow disk never
+//! The `files` source that comes to an end: hands out what the [`Lister`] finds, a batch at a time, so that a walk over a slow disk never
 //! holds up the event loop and a large tree is never in memory as a whole.
 
 use std::collections::VecDeque;
@@ -9,7 +9,10 @@ use docmill_api::{BuildContext, Context, Issue, Node, Source, SourceItem, StageE
 use tokio::task::JoinHandle;
 
 use crate::config::{self, FilesConfig};
-use crate::lister::{Batch, Lister};
+use crate::items;
+use crate::lister::{Batch, Lister, warn_of_links};
+use crate::rules::Rules;
+use crate::watch::{Quiet, Watch, Watched};
 
 /// Makes the `files` source.
 #[derive(Debug)]
@@ -30,15 +33,20 @@ impl StageFactory for FilesFactory {
     }
 
     async fn build(mut config: FilesConfig, cx: &BuildContext) -> Result<Node, StageError> {
-        let here =
-            || std::env::current_dir().map_err(|error| StageError::fatal(format!("no current directory: {error}")));
-        let base = if cx.base.is_absolute() { cx.base.clone() } else { here()?.join(&cx.base) };
+        let base = items::base(cx)?;
         let (from, entries): (PathBuf, Vec<String>) = if cx.inputs.is_empty() {
             (base.clone(), std::mem::take(&mut config.include))
         } else {
-            (here()?, cx.inputs.clone())
+            (items::here()?, cx.inputs.clone())
         };
-        let lister = Lister::new(&config, base, from, entries).map_err(StageError::fatal)?;
+        let rules = Rules::new(&config, base).map_err(StageError::fatal)?;
+        if config.watch {
+            let quiet = Quiet { quiet: config.watch_quiet.0, poll: config.watch_poll.0 };
+            let opened = tokio::task::spawn_blocking(move || Watch::new(rules, &from, entries, quiet)).await;
+            let watch = opened.map_err(|error| StageError::fatal(format!("the watch broke off: {error}")))?;
+            return Ok(Node::Source(Box::new(Watched::new(watch))));
+        }
+        let lister = Lister::new(rules, from, entries);
         Ok(Node::Source(Box::new(Files { state: State::Idle(Box::new(lister)), ready: VecDeque::new() })))
     }
 }
@@ -91,7 +99,9 @@ impl Files {
         let (lister, batch) =
             joined.map_err(|error| StageError::fatal(format!("the directory walk broke off: {error}")))?;
         self.ready = batch.items.into();
-        if !batch.last {
+        if batch.last {
+            warn_of_links(batch.links);
+        } else {
             self.state = State::Idle(lister);
         }
         Ok(())

@@ -1,4 +1,10 @@
-//! The files source: names the documents of a pipeline, and reads none of them.
+//! The sources: they name the documents of a pipeline, and read none of them.
+//!
+//! | kind | lists |
+//! |---|---|
+//! | `files` | files below directories, by name and by glob; with `watch` also what changes afterwards |
+//! | `urls` | addresses: written down, from a list, from sitemaps |
+//! | `stdin` | what another program writes to standard input, a document a line |
 //!
 //! What lists lives here; what reads bytes is the download stage's, so that a file that cannot be read fails as a
 //! document and not as a listing.
@@ -10,15 +16,25 @@
 
 mod config;
 mod files;
+mod items;
 mod lister;
 mod pattern;
+mod rules;
+mod seen;
+mod stdin;
 #[cfg(test)]
 mod tests;
+mod urls;
+mod watch;
 
 pub use config::FilesConfig;
 pub use files::FilesFactory;
+pub use stdin::{StdinConfig, StdinFactory};
+pub use urls::{UrlsConfig, UrlsFactory};
 
-/// Makes the kinds of this crate known: `files`.
+/// Makes the kinds of this crate known: `files`, `urls`, `stdin`.
 pub fn register(registry: &mut docmill_api::Registry) {
     registry.add::<FilesFactory>();
+    registry.add::<UrlsFactory>();
+    registry.add::<StdinFactory>();
 }

@@ -1,18 +1,18 @@
 //! The walk: blocking, resumable batch by batch, never on the event loop.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use docmill_api::{Digest, SourceItem};
-use globset::{GlobMatcher, GlobSet};
-use ignore::{DirEntry, Walk, WalkBuilder};
+use docmill_api::SourceItem;
+use globset::GlobMatcher;
+use ignore::{DirEntry, Walk};
 use tracing::warn;
-use url::Url;
 
-use crate::config::FilesConfig;
+use crate::items;
 use crate::pattern::{self, Pattern};
+use crate::rules::{Rules, circle, path_of};
+use crate::seen::Seen;
 
 /// Items of a batch: some 100 KiB, and a hop to a thread for each 256 files costs nothing that shows.
 const ITEMS: usize = 256;
@@ -21,32 +21,27 @@ const ITEMS: usize = 256;
 /// a cancelled run is not held up.
 const VISITS: usize = 4096;
 
-/// The directory in which a run keeps its ledger and its store: never a document.
-const STATE: &str = ".docmill";
-
 /// What one turn of the walk found.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
     pub(crate) items: Vec<SourceItem>,
     /// Whether nothing comes after it.
     pub(crate) last: bool,
+    /// With the last: how many symbolic links were passed over.
+    pub(crate) links: u64,
 }
 
 /// Walks over the entries of `include` in their order.
 pub(crate) struct Lister {
-    /// The pipeline's directory: what `exclude` is relative to.
-    base: PathBuf,
+    rules: Rules,
     /// What the entries are relative to.
     from: PathBuf,
     entries: VecDeque<String>,
     walk: Option<Tree>,
-    /// Half a hash of each path listed, 16 bytes a file, so that two entries that overlap list a file once. Without a
-    /// second entry there is nothing to overlap with, and it stays empty.
-    seen: Option<HashSet<[u8; 16]>>,
-    exclude: Arc<GlobSet>,
-    ignore_files: bool,
-    hidden: bool,
-    follow_links: bool,
+    /// So that two entries that overlap list a file once; without a second entry there is nothing to overlap with.
+    seen: Option<Seen>,
+    /// Symbolic links passed over so far.
+    links: u64,
 }
 
 /// A directory being walked, for itself or for a glob.
@@ -56,26 +51,20 @@ struct Tree {
     glob: Option<GlobMatcher>,
     walk: Walk,
     matched: bool,
+    links: u64,
+}
+
+/// Tells once a listing that there are links, and how to have them followed: they may be all that a directory holds.
+pub(crate) fn warn_of_links(links: u64) {
+    if links > 0 {
+        warn!(links, "symbolic links were passed over; `follow_links = true` lists what they lead to");
+    }
 }
 
 impl Lister {
-    pub(crate) fn new(
-        config: &FilesConfig,
-        base: PathBuf,
-        from: PathBuf,
-        entries: Vec<String>,
-    ) -> Result<Self, String> {
-        Ok(Self {
-            base: pattern::absolute(Path::new(""), &base).unwrap_or(base),
-            from,
-            seen: (entries.len() > 1).then(HashSet::new),
-            entries: entries.into(),
-            walk: None,
-            exclude: Arc::new(pattern::exclude(&config.exclude)?),
-            ignore_files: config.ignore_files,
-            hidden: config.hidden,
-            follow_links: config.follow_links,
-        })
+    pub(crate) fn new(rules: Rules, from: PathBuf, entries: Vec<String>) -> Self {
+        let seen = (entries.len() > 1).then(Seen::default);
+        Self { rules, from, seen, entries: entries.into(), walk: None, links: 0 }
     }
 
     /// The next items; fewer than could be, even none, where the walk was long.
@@ -89,13 +78,14 @@ impl Lister {
                 Some(tree) => match tree.next() {
                     Some(found) => found,
                     None => {
+                        self.links += tree.links;
                         self.walk = None;
                         None
                     }
                 },
                 None => match self.entries.pop_front() {
                     Some(entry) => self.open(entry),
-                    None => return Batch { last: true, ..batch },
+                    None => return Batch { last: true, links: self.links, ..batch },
                 },
             };
             batch.items.extend(found.filter(|item| self.is_new(item)));
@@ -104,11 +94,7 @@ impl Lister {
     }
 
     fn is_new(&mut self, item: &SourceItem) -> bool {
-        let Some(seen) = &mut self.seen else { return true };
-        let digest = Digest::of(&[item.uri.as_bytes()]);
-        let mut half = [0; 16];
-        half.copy_from_slice(&digest.as_bytes()[..16]);
-        seen.insert(half)
+        self.seen.as_mut().is_none_or(|seen| seen.insert(&item.uri))
     }
 
     /// Begins an entry: lists it where it is one document, or starts the walk over its directory.
@@ -123,12 +109,12 @@ impl Lister {
                 None
             }
             // Named by itself, so it is taken, whatever it is: the stage that reads it says what is wrong with it.
-            Ok(metadata) => Some(item(&path, metadata.is_file().then_some(metadata.len()))),
+            Ok(metadata) => Some(items::known(&path, Some(&metadata))),
             Err(_) if pattern::is_glob(&entry) => {
                 self.open_glob(entry);
                 None
             }
-            Err(_) => Some(item(&path, None)),
+            Err(_) => Some(items::file(&path, None)),
         }
     }
 
@@ -144,42 +130,13 @@ impl Lister {
     }
 
     fn tree(&self, entry: String, root: PathBuf, glob: Option<GlobMatcher>, depth: Option<usize>) -> Option<Tree> {
-        if root.file_name().is_some_and(|name| name == STATE) {
+        if Rules::is_state(&root) {
             warn!(directory = %root.display(), "a state directory holds no documents, skipped");
             return None;
         }
-        let (base, exclude) = (self.base.clone(), Arc::clone(&self.exclude));
-        let mut builder = WalkBuilder::new(&root);
-        builder
-            .hidden(!self.hidden)
-            .parents(self.ignore_files)
-            .ignore(self.ignore_files)
-            .git_ignore(self.ignore_files)
-            .git_exclude(self.ignore_files)
-            // A list outside the tree would make the same directory mean other documents on another machine.
-            .git_global(false)
-            // A directory that was exported from a repository keeps its `.gitignore`; it means the same there.
-            .require_git(false)
-            .follow_links(self.follow_links)
-            .max_depth(depth)
-            .sort_by_file_name(std::cmp::Ord::cmp)
-            .filter_entry(move |entry| !is_left_out(entry, &base, &exclude));
-        if self.ignore_files {
-            builder.add_custom_ignore_filename(".docmillignore");
-        }
-        Some(Tree { entry, root, glob, walk: builder.build(), matched: false })
+        let walk = self.rules.walk(&root, depth, None);
+        Some(Tree { entry, root, glob, walk, matched: false, links: 0 })
     }
-}
-
-fn is_left_out(entry: &DirEntry, base: &Path, exclude: &GlobSet) -> bool {
-    if entry.depth() == 0 {
-        return false;
-    }
-    let path = entry.path();
-    let relative = path.strip_prefix(base).unwrap_or(path);
-    (entry.file_name() == STATE && entry.file_type().is_some_and(|kind| kind.is_dir()))
-        || exclude.is_match(relative)
-        || exclude.is_match(path)
 }
 
 impl Tree {
@@ -200,12 +157,13 @@ impl Tree {
         Some(found)
     }
 
-    fn visit(&self, entry: &DirEntry) -> Option<SourceItem> {
+    fn visit(&mut self, entry: &DirEntry) -> Option<SourceItem> {
         if let Some(error) = entry.error() {
             warn!(%error, "part of an ignore file is not understood");
         }
         let kind = entry.file_type()?;
         let path = entry.path();
+        self.links += u64::from(kind.is_symlink());
         if kind.is_dir() || kind.is_symlink() || !self.wants(path) {
             return None;
         }
@@ -213,7 +171,7 @@ impl Tree {
             warn!(path = %path.display(), "neither file nor directory, skipped");
             return None;
         }
-        Some(item(path, entry.metadata().ok().map(|metadata| metadata.len())))
+        Some(items::known(path, entry.metadata().ok().as_ref()))
     }
 
     /// What cannot be walked is listed under its own name, so that it fails as a document and is counted: files below
@@ -229,36 +187,11 @@ impl Tree {
             return None;
         }
         warn!(path = %path.display(), %error, "cannot be listed; it will fail as a document");
-        Some(item(path, None))
+        Some(items::file(path, None))
     }
 
     fn wants(&self, path: &Path) -> bool {
         let Some(glob) = &self.glob else { return true };
         path.strip_prefix(&self.root).is_ok_and(|relative| glob.is_match(relative))
     }
-}
-
-fn circle(error: &ignore::Error) -> Option<(&Path, &Path)> {
-    match error {
-        ignore::Error::Loop { ancestor, child } => Some((ancestor, child)),
-        ignore::Error::WithPath { err, .. }
-        | ignore::Error::WithDepth { err, .. }
-        | ignore::Error::WithLineNumber { err, .. } => circle(err),
-        _ => None,
-    }
-}
-
-fn path_of(error: &ignore::Error) -> Option<&Path> {
-    match error {
-        ignore::Error::WithPath { path, .. } => Some(path),
-        ignore::Error::WithDepth { err, .. } | ignore::Error::WithLineNumber { err, .. } => path_of(err),
-        _ => None,
-    }
-}
-
-/// Names a file: its address keeps every byte of the name (percent-encoded), its file name is for people.
-fn item(path: &Path, size: Option<u64>) -> SourceItem {
-    let uri = Url::from_file_path(path).map_or_else(|()| format!("file://{}", path.display()), String::from);
-    let filename = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    SourceItem { uri, filename, size, ..SourceItem::default() }
 }

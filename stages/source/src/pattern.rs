@@ -142,6 +142,10 @@ mod tests {
     #[test]
     fn addresses_are_told_from_paths() {
         assert!(is_address("https://h/a?b=*") && is_address("HTTP://h") && is_address("s3://bucket/key"));
+        for store in ["s3://b/p/**/*.pdf", "gs://b/[a-c]/", "az://c/{x,y}?.md", "abfs://c@account/*", "abfss://c/p/"] {
+            assert!(is_address(store), "{store}");
+            assert_eq!(check(&format!("{store}[")), Ok(()), "no glob, so nothing is wrong with it as one: {store}");
+        }
         assert!(!is_address("docs/a://b") && !is_address("://x") && !is_address("docs/a"));
     }
 }

@@ -10,6 +10,9 @@ use docmill_api::{BuildContext, Context, Digest, Node, Registry, Source, SourceI
 use serde_json::{Value, json};
 use url::Url;
 
+use crate::lister::Lister;
+use crate::rules::Rules;
+
 fn factory() -> std::sync::Arc<dyn docmill_api::ErasedFactory> {
     let mut registry = Registry::new();
     crate::register(&mut registry);
@@ -56,6 +59,19 @@ async fn list(base: &Path, changes: Value) -> Vec<String> {
 fn relative(base: &Path, item: &SourceItem) -> String {
     let path = Url::parse(&item.uri).unwrap().to_file_path().unwrap();
     path.strip_prefix(base).unwrap_or(&path).to_string_lossy().into_owned()
+}
+
+/// How many links a listing says that it passed over.
+fn links(base: &Path, changes: &Value) -> u64 {
+    let config: crate::FilesConfig = serde_json::from_value(config(changes)).unwrap();
+    let rules = Rules::new(&config, base.to_owned()).unwrap();
+    let mut lister = Lister::new(rules, base.to_owned(), config.include);
+    loop {
+        let batch = lister.batch();
+        if batch.last {
+            return batch.links;
+        }
+    }
 }
 
 fn tree(files: &[&str]) -> tempfile::TempDir {
@@ -116,15 +132,16 @@ async fn the_command_line_replaces_include_and_takes_addresses() {
     let dir = tree(&["a.md", "b.md"]);
     let inputs = [
         "https://example.org/a.pdf?x=*".to_owned(),
+        "s3://bucket/prefix/**/[a-c]*.pdf".to_owned(),
         dir.path().join("*.md").to_str().unwrap().to_owned(),
         "src/lib.rs".to_owned(),
     ];
     let items = list_items(dir.path(), json!({ "include": ["nothing"] }), &inputs).await;
-    assert_eq!(items[0].uri, inputs[0]);
-    assert_eq!(items[1].filename, "a.md");
-    assert_eq!(items.len(), 4);
+    assert_eq!([&items[0].uri, &items[1].uri], [&inputs[0], &inputs[1]], "an address is no glob");
+    assert_eq!(items[2].filename, "a.md");
+    assert_eq!(items.len(), 5);
     let here = Url::from_file_path(std::env::current_dir().unwrap().join("src/lib.rs")).unwrap();
-    assert_eq!(items[3].uri, here.as_str(), "relative to the current directory, not to the pipeline's");
+    assert_eq!(items[4].uri, here.as_str(), "relative to the current directory, not to the pipeline's");
 }
 
 #[tokio::test]
@@ -136,6 +153,8 @@ async fn links_are_followed_only_where_asked_and_loops_end() {
     symlink(path, path.join("x/up")).unwrap();
     symlink(path.join("nowhere"), path.join("x/broken")).unwrap();
     assert_eq!(list(path, json!({})).await, ["real/a.txt", "x/b.txt"]);
+    assert_eq!((links(path, &json!({})), links(path, &json!({ "follow_links": true }))), (4, 0), "told once a listing");
+    assert_eq!(links(path, &json!({ "include": ["x"], "exclude": ["broken"] })), 3);
     let followed = list(path, json!({ "include": ["x"], "follow_links": true })).await;
     assert!(
         followed.contains(&"x/dir/a.txt".to_owned()) && followed.contains(&"x/file.txt".to_owned()),
@@ -241,5 +260,8 @@ fn a_bad_glob_and_an_unknown_field_are_issues() {
     assert_eq!(paths, ["include.1", "exclude.0"]);
     assert_eq!(factory.validate(&config(&json!({ "includes": [] }))).len(), 1);
     assert_eq!(factory.validate(&config(&json!({}))), []);
+    for (quiet, issues) in [("0s", 1), ("2h", 1), ("1ms", 0)] {
+        assert_eq!(factory.validate(&config(&json!({ "watch_quiet": quiet }))).len(), issues, "{quiet}");
+    }
     assert!(factory.spec().fields.iter().all(|field| !field.changes_output));
 }
