@@ -1,11 +1,11 @@
 //! Parses every file below a directory, each in a child process of this program, and counts what became of them.
 //!
 //! ```text
-//! cargo run -p docmill-parse --example parse_dir -- DIRECTORY [SECONDS] [pdf=unpdf] [html=whole] [-v]
+//! cargo run -p docmill-parse --example parse_dir -- DIRECTORY [SECONDS] [pdf=unpdf] [html=whole] [-v] [--texts=FOLDER]
 //! ```
 //!
 //! A child that hangs is killed after so many seconds (20), one that aborts is counted: what the engine's isolation does
-//! in a run, without the engine. Memory is not limited here; `ulimit -v` in the shell does.
+//! in a run, without the engine. With `--texts` each text is written to a file of the folder, `NAME.txt`. Memory is not limited here; `ulimit -v` in the shell does.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
@@ -37,7 +37,7 @@ fn main() -> ExitCode {
 }
 
 fn settings(arguments: &[String]) -> io::Result<Config> {
-    let pairs = arguments.iter().filter_map(|argument| argument.split_once('='));
+    let pairs = arguments.iter().filter(|each| !each.starts_with("--")).filter_map(|each| each.split_once('='));
     let table: serde_json::Map<_, _> = pairs.map(|(key, value)| (key.to_owned(), value.into())).collect();
     serde_json::from_value(table.into()).map_err(io::Error::other)
 }
@@ -46,12 +46,14 @@ fn settings(arguments: &[String]) -> io::Result<Config> {
 fn child(arguments: &[String]) -> io::Result<()> {
     let (path, options) = arguments.split_first().ok_or_else(|| io::Error::other("which file?"))?;
     let (config, path) = (settings(options)?, PathBuf::from(path));
-    let work = std::thread::Builder::new().stack_size(STACK).spawn(move || parse(&config, &path))?;
+    let texts = options.iter().find_map(|option| option.strip_prefix("--texts=")).map(PathBuf::from);
+    let parse = move || parse(&config, &path, texts.as_deref());
+    let work = std::thread::Builder::new().stack_size(STACK).spawn(parse)?;
     let line = work.join().map_err(|_| io::Error::other("panicked"))??;
     io::stdout().write_all(line.as_bytes())
 }
 
-fn parse(config: &Config, path: &Path) -> io::Result<String> {
+fn parse(config: &Config, path: &Path, texts: Option<&Path>) -> io::Result<String> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let item = SourceItem { uri: format!("file://{}", path.display()), filename: name, ..SourceItem::default() };
     let document = Arc::new(Document::admit(item, Digest::of(&[])));
@@ -68,6 +70,9 @@ fn parse(config: &Config, path: &Path) -> io::Result<String> {
     let (records, skip) = outputs.into_parts();
     match (records.into_iter().next().map(|record| (record.document, record.payload)), skip) {
         (Some((document, Payload::Text(text))), _) => {
+            if let Some(folder) = texts {
+                std::fs::write(folder.join(format!("{}.txt", document.filename)), text.content.as_bytes())?;
+            }
             let reader = document.metadata["reader"].as_str().unwrap_or_default();
             let (length, pages) = (text.content.len(), text.pages.len());
             let title = text.title.unwrap_or_default();

@@ -71,11 +71,11 @@ impl StageFactory for ParseFactory {
     type Config = Config;
 
     const KIND: &'static str = "parse";
-    const REVISION: u32 = 1;
+    const REVISION: u32 = 2;
 
     fn spec() -> StageSpec {
         StageSpec {
-            summary: "Turns a document's bytes into text: PDF, Word, HTML, Markdown, CSV, JSON, source code, plain text.",
+            summary: "Turns a document's bytes into text: PDF, Word, Excel, PowerPoint, OpenDocument, RTF, HTML, Markdown, CSV, JSON, source code, plain text.",
             takes: &[PayloadKind::Blob],
             gives: &[PayloadKind::Text],
             tier: Tier::Cpu,

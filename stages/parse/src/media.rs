@@ -5,12 +5,15 @@ use docmill_api::Document;
 
 use crate::encoding::is_binary;
 use crate::names;
+use crate::office::Kind;
 
 /// What a document is.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Format {
     Pdf,
     Docx,
+    /// Another office format.
+    Office(Kind),
     Html,
     Markdown,
     /// JSON, or a sequence of JSON values.
@@ -22,6 +25,11 @@ pub(crate) enum Format {
     /// Source code in the named language.
     Code(&'static str),
     Plain,
+    Epub,
+    /// E-mail, one message.
+    Mail,
+    /// A Jupyter notebook.
+    Notebook,
     /// A zip archive that has not been looked into.
     Zip,
     /// A compound file: Office of before 2007, or a newer document behind a password.
@@ -42,6 +50,7 @@ impl Format {
         match self {
             Self::Pdf => "application/pdf",
             Self::Docx => names::DOCX,
+            Self::Office(kind) => kind.media_type(),
             Self::Html => "text/html",
             Self::Markdown => "text/markdown",
             Self::Json { lines: false } => "application/json",
@@ -49,6 +58,9 @@ impl Format {
             Self::Csv(Some(b'\t')) => "text/tab-separated-values",
             Self::Csv(_) => "text/csv",
             Self::Zip => "application/zip",
+            Self::Epub => "application/epub+zip",
+            Self::Mail => "message/rfc822",
+            Self::Notebook => "application/x-ipynb+json",
             Self::Image(media_type) => media_type,
             Self::Code("xml") => "application/xml",
             Self::Code(_) | Self::Plain => "text/plain",
@@ -102,7 +114,7 @@ const MAGIC: [(&[u8], Format); 23] = [
     (b"PK\x03\x04", Format::Zip),
     (b"PK\x05\x06", Format::Zip),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", Format::Ole),
-    (b"{\\rtf", Format::Unread("rtf")),
+    (b"{\\rtf", Format::Office(Kind::Rtf)),
     (b"%!PS", Format::Unread("ps")),
     (b"\x89PNG\r\n\x1a\n", Format::Image("image/png")),
     (b"\xff\xd8\xff", Format::Image("image/jpeg")),
@@ -130,7 +142,8 @@ fn by_magic(bytes: &[u8], claimed: Option<&Format>) -> Option<Format> {
     // Text may begin with the letters `BZh` or `%PDF-`; only binary data is taken at its first bytes alone.
     let found = MAGIC.iter().find(|(magic, _)| bytes.starts_with(magic)).map(|(_, format)| format.clone());
     if let Some(format) = found {
-        let certain = matches!(format, Format::Pdf | Format::Unread("rtf" | "ps")) || is_binary(bytes);
+        let certain =
+            matches!(format, Format::Pdf | Format::Office(Kind::Rtf) | Format::Unread("ps")) || is_binary(bytes);
         if certain && !(format == Format::Unread("ps") && matches!(claimed, Some(Format::Code(_)))) {
             return Some(format);
         }
@@ -165,7 +178,23 @@ fn by_text(document: &Document, bytes: &[u8], claimed: bool) -> Format {
         let page = head.contains("<html") || head.contains("xhtml");
         return if page { Format::Html } else { Format::Code("xml") };
     }
+    if !claimed && looks_like_mail(&head) {
+        return Format::Mail;
+    }
     names::by_interpreter(&head).filter(|_| !claimed).unwrap_or(Format::Plain)
+}
+
+/// Whether a text begins with headers that only mail has, in lower case: a name and a colon in every line, and one of
+/// those that servers write.
+fn looks_like_mail(head: &str) -> bool {
+    const TELLING: [&str; 6] =
+        ["received", "return-path", "delivered-to", "message-id", "mime-version", "dkim-signature"];
+    let name = |line: &str| Some(line.split_once(':')?.0.to_owned());
+    let lines: Vec<&str> = head.lines().take_while(|line| !line.is_empty()).collect();
+    // The last line may be cut off.
+    let whole = &lines[..lines.len().saturating_sub(1)];
+    let is_header = |line: &&str| line.starts_with([' ', '\t']) || name(line).is_some_and(|name| !name.contains(' '));
+    whole.iter().all(is_header) && whole.iter().any(|line| name(line).is_some_and(|name| TELLING.contains(&&*name)))
 }
 
 #[cfg(test)]
@@ -195,6 +224,10 @@ mod tests {
         assert_eq!(detected("page", None, b"\n<!DOCTYPE HTML><p>x"), Format::Html);
         assert_eq!(detected("tool", None, b"#!/usr/bin/env python3\nprint(1)"), Format::Code("python"));
         assert_eq!(detected("a.pdf", None, b"no header"), Format::Pdf, "its reader says what is wrong");
+        assert_eq!(detected("mail.eml", None, b"From: a@b.c\n\nHi"), Format::Mail);
+        let mail = b"Received: from x\n by y\nMIME-Version: 1.0\nSubject: x\n\nHi";
+        assert_eq!(detected("a", None, mail), Format::Mail);
+        assert_eq!(detected("a", None, b"Dear reader,\nmime-version: is a header.\n\n"), Format::Plain);
     }
 
     #[test]
@@ -210,7 +243,7 @@ mod tests {
         assert_eq!(detected("a.bin", None, &noise), Format::Unknown("application/octet-stream".into()));
         assert_eq!(detected("a", Some("application/x-foo"), &noise), Format::Unknown("application/x-foo".into()));
         assert_eq!(detected("a.png", None, b"\x89PNG\r\n\x1a\n\0\0"), Format::Image("image/png"));
-        assert_eq!(detected("mail.eml", None, b"From: a@b.c\n\nHi"), Format::Unread("eml"));
+        assert_eq!(detected("mail.msg", None, b"From: a@b.c\n\nHi"), Format::Unread("msg"));
         assert_eq!(detected("a.txt", None, b""), Format::Empty);
     }
 

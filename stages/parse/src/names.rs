@@ -1,18 +1,23 @@
 //! The tables that say which format a media type or a file name means. Data only; `media` weighs it.
 
 use crate::media::Format;
+use crate::office::Kind;
 
 /// The media type of a Word document.
 pub(crate) const DOCX: &str = "application/vnd.openxmlformats-officedocument.wordprocessingml.document";
 
 /// What a media type means; `None` for those that mean nothing.
 pub(crate) fn by_media_type(media_type: &str) -> Option<Format> {
+    if let Some(kind) = Kind::by_media_type(media_type) {
+        return Some(Format::Office(kind));
+    }
     Some(match media_type {
         "application/pdf" | "application/x-pdf" => Format::Pdf,
         DOCX => Format::Docx,
         "text/html" | "application/xhtml+xml" => Format::Html,
         "text/markdown" | "text/x-markdown" => Format::Markdown,
         "application/json" | "text/json" => Format::Json { lines: false },
+        "application/x-ipynb+json" => Format::Notebook,
         "application/x-ndjson" | "application/jsonl" | "application/x-jsonlines" => Format::Json { lines: true },
         "text/csv" | "application/csv" => Format::Csv(None),
         "text/tab-separated-values" => Format::Csv(Some(b'\t')),
@@ -21,18 +26,9 @@ pub(crate) fn by_media_type(media_type: &str) -> Option<Format> {
         "application/toml" => Format::Code("toml"),
         "application/javascript" | "text/javascript" => Format::Code("javascript"),
         "application/x-sh" | "text/x-shellscript" => Format::Code("shell"),
-        "message/rfc822" => Format::Unread("eml"),
-        "application/rtf" | "text/rtf" => Format::Unread("rtf"),
-        "application/epub+zip" => Format::Unread("epub"),
-        "application/msword" => Format::Unread("doc"),
-        "application/vnd.ms-excel" => Format::Unread("xls"),
-        "application/vnd.ms-powerpoint" => Format::Unread("ppt"),
+        "message/rfc822" => Format::Mail,
+        "application/epub+zip" => Format::Epub,
         "application/vnd.ms-outlook" => Format::Unread("msg"),
-        "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet" => Format::Unread("xlsx"),
-        "application/vnd.openxmlformats-officedocument.presentationml.presentation" => Format::Unread("pptx"),
-        "application/vnd.oasis.opendocument.text" => Format::Unread("odt"),
-        "application/vnd.oasis.opendocument.spreadsheet" => Format::Unread("ods"),
-        "application/vnd.oasis.opendocument.presentation" => Format::Unread("odp"),
         "image/svg+xml" => Format::Image("image/svg+xml"),
         other if other.starts_with("image/") => Format::Image("image/*"),
         other if other.starts_with("text/") => Format::Plain,
@@ -67,12 +63,18 @@ pub(crate) fn by_filename(filename: &str) -> Option<Format> {
 }
 
 fn by_extension(extension: &str) -> Option<Format> {
+    if let Some(kind) = Kind::by_extension(extension) {
+        return Some(Format::Office(kind));
+    }
     Some(match extension {
         "pdf" => Format::Pdf,
         "docx" | "docm" | "dotx" | "dotm" => Format::Docx,
         "html" | "htm" | "xhtml" | "xht" => Format::Html,
         "md" | "markdown" | "mdown" | "mkd" | "mdx" | "qmd" | "rmd" => Format::Markdown,
-        "json" | "ipynb" | "geojson" | "webmanifest" | "har" => Format::Json { lines: false },
+        "epub" => Format::Epub,
+        "eml" => Format::Mail,
+        "ipynb" => Format::Notebook,
+        "json" | "geojson" | "webmanifest" | "har" => Format::Json { lines: false },
         "jsonl" | "ndjson" => Format::Json { lines: true },
         "csv" => Format::Csv(None),
         "tsv" | "tab" => Format::Csv(Some(b'\t')),
@@ -92,11 +94,8 @@ fn by_extension(extension: &str) -> Option<Format> {
 
 /// Formats that people keep documents in and that have no reader here yet.
 fn unread(extension: &str) -> Option<&'static str> {
-    const KNOWN: [&str; 34] = [
-        "pptx", "pptm", "ppsx", "potx", "xlsx", "xlsm", "xlsb", "xltx", "epub", "odt", "ods", "odp", "odg", "ott",
-        "rtf", "eml", "msg", "mbox", "doc", "dot", "xls", "ppt", "pps", "pages", "numbers", "key", "hwp", "hwpx",
-        "mobi", "azw3", "djvu", "chm", "ps", "zip",
-    ];
+    const KNOWN: [&str; 14] =
+        ["odg", "msg", "mbox", "pages", "numbers", "key", "hwp", "hwpx", "mobi", "azw3", "djvu", "chm", "ps", "zip"];
     KNOWN.into_iter().find(|known| *known == extension)
 }
 

@@ -8,6 +8,7 @@ use quick_xml::events::Event;
 use zip::ZipArchive;
 
 use crate::media::Format;
+use crate::office::{Kind, ole_kind};
 use crate::reader::{ReadError, brief};
 
 /// More parts than any office document has; each costs its reader an allocation or two.
@@ -22,41 +23,63 @@ const MAX_DECLARED: u64 = 1 << 30;
 /// Elements within elements. Word writes about 30 deep, tables within tables included; readers recurse.
 const MAX_DEPTH: usize = 256;
 
-type Archive<'a> = ZipArchive<Cursor<&'a [u8]>>;
+/// An archive in memory.
+pub(crate) type Archive<'a> = ZipArchive<Cursor<&'a [u8]>>;
 
-fn open(bytes: &[u8]) -> Result<Archive<'_>, ReadError> {
+/// Opens an archive; its parts are not looked at.
+pub(crate) fn open(bytes: &[u8]) -> Result<Archive<'_>, ReadError> {
     ZipArchive::new(Cursor::new(bytes))
         .map_err(|error| ReadError::Broken(format!("its zip archive: {}", brief(&error.to_string()))))
 }
 
 /// What a zip archive holds. Where it cannot be opened, what the document claims to be decides whether that is a failure.
-pub(crate) fn zip_format(bytes: &[u8], claimed: Option<Format>) -> Result<Format, ReadError> {
+pub(crate) fn zip_format(bytes: &[u8], claimed: Option<&Format>) -> Result<Format, ReadError> {
+    let packed = match claimed {
+        Some(Format::Docx) => Some("a Word document"),
+        Some(Format::Epub) => Some("a book"),
+        Some(Format::Office(kind)) if kind.is_zip() => Some(kind.name()),
+        _ => None,
+    };
     let mut archive = match open(bytes) {
         Ok(archive) => archive,
-        Err(error) => match claimed {
-            Some(Format::Docx) => return Err(error),
-            Some(Format::Unread(name)) => return Ok(Format::Unread(name)),
-            _ => return Ok(Format::Unread("zip")),
-        },
+        Err(error) if packed.is_some() => return Err(error),
+        Err(_) => return Ok(claimed_or_zip(claimed)),
     };
     if let Some(format) = by_mimetype_part(&mut archive) {
         return Ok(format);
     }
-    let has = |prefix: &str| archive.file_names().flatten().any(|name| name.starts_with(prefix));
+    let has = |prefix: &str| archive.file_names().flatten().any(|name| part_name(&name).starts_with(prefix));
     let folders = [
         ("word/", Format::Docx),
-        ("ppt/", Format::Unread("pptx")),
-        ("xl/", Format::Unread("xlsx")),
+        ("ppt/", Format::Office(Kind::Pptx)),
+        ("xl/workbook.bin", Format::Office(Kind::Xlsb)),
+        ("xl/", Format::Office(Kind::Xlsx)),
         ("visio/", Format::Unread("vsdx")),
-        ("META-INF/container.xml", Format::Unread("epub")),
-        ("META-INF/MANIFEST.MF", Format::Unread("jar")),
+        ("meta-inf/container.xml", Format::Epub),
+        ("meta-inf/manifest.mf", Format::Unread("jar")),
     ];
-    let found = folders.into_iter().find(|(prefix, _)| has(prefix));
-    match (found, claimed) {
-        (Some((_, format)), _) => Ok(format),
-        (None, Some(Format::Docx)) => Err(ReadError::Broken("a zip archive without a Word document in it".to_owned())),
-        (None, Some(Format::Unread(name))) => Ok(Format::Unread(name)),
-        (None, _) => Ok(Format::Unread("zip")),
+    if let Some((_, format)) = folders.into_iter().find(|(prefix, _)| has(prefix)) {
+        return Ok(format);
+    }
+    let without_mimetype = has("content.xml");
+    if let Some(format) = by_content_types(&mut archive) {
+        return Ok(format);
+    }
+    match (packed, claimed) {
+        // OpenDocument whose `mimetype` was lost.
+        (Some(_), Some(Format::Office(kind))) if without_mimetype => Ok(Format::Office(*kind)),
+        (Some(name @ ("a Word document" | "a book")), _) => {
+            Err(ReadError::Broken(format!("a zip archive without {name} in it")))
+        }
+        (Some(name), _) => Err(ReadError::Broken(format!("a zip archive without the parts of an `{name}` file"))),
+        (None, _) => Ok(claimed_or_zip(claimed)),
+    }
+}
+
+fn claimed_or_zip(claimed: Option<&Format>) -> Format {
+    match claimed {
+        Some(Format::Unread(name)) => Format::Unread(name),
+        _ => Format::Unread("zip"),
     }
 }
 
@@ -64,14 +87,28 @@ pub(crate) fn zip_format(bytes: &[u8], claimed: Option<Format>) -> Result<Format
 fn by_mimetype_part(archive: &mut Archive<'_>) -> Option<Format> {
     let mut kind = String::new();
     archive.by_name("mimetype").ok()?.take(100).read_to_string(&mut kind).ok()?;
-    let names = [
-        ("application/epub+zip", "epub"),
-        ("application/vnd.oasis.opendocument.text", "odt"),
-        ("application/vnd.oasis.opendocument.spreadsheet", "ods"),
-        ("application/vnd.oasis.opendocument.presentation", "odp"),
-        ("application/vnd.oasis.opendocument.graphics", "odg"),
+    match kind.trim() {
+        "application/epub+zip" => Some(Format::Epub),
+        "application/vnd.oasis.opendocument.graphics" => Some(Format::Unread("odg")),
+        media_type => Kind::by_media_type(media_type).filter(|kind| kind.is_zip()).map(Format::Office),
+    }
+}
+
+/// Office documents may have their parts in any folder; which is the document, their list of types says.
+fn by_content_types(archive: &mut Archive<'_>) -> Option<Format> {
+    let mut types = String::new();
+    archive.by_name("[Content_Types].xml").ok()?.take(1 << 20).read_to_string(&mut types).ok()?;
+    let known = [
+        ("wordprocessingml.document.main+xml", Format::Docx),
+        ("spreadsheetml.sheet.main+xml", Format::Office(Kind::Xlsx)),
+        ("presentationml.presentation.main+xml", Format::Office(Kind::Pptx)),
     ];
-    names.into_iter().find(|(media_type, _)| kind.trim() == *media_type).map(|(_, name)| Format::Unread(name))
+    known.into_iter().find(|(name, _)| types.contains(name)).map(|(_, format)| format)
+}
+
+/// A part's name as it is looked for: names do not differ by case, and some programs write backslashes.
+pub(crate) fn part_name(name: &str) -> String {
+    name.replace('\\', "/").to_ascii_lowercase()
 }
 
 /// What an OLE container holds: an Office document of before 2007, or a newer one behind a password.
@@ -80,10 +117,12 @@ pub(crate) fn ole_format(bytes: &[u8], claimed: Option<&Format>) -> Result<Forma
     if memchr::memmem::find(bytes, &part).is_some() {
         return Err(ReadError::Encrypted("an Office document that needs a password".to_owned()));
     }
-    match claimed {
-        Some(Format::Unread(name)) => Ok(Format::Unread(name)),
-        Some(Format::Docx) => Ok(Format::Unread("doc")),
-        _ => Ok(Format::Unread("ole")),
+    match (ole_kind(bytes)?, claimed) {
+        (Some(kind), _) => Ok(Format::Office(kind)),
+        (None, Some(Format::Office(kind))) if !kind.is_zip() => Ok(Format::Office(*kind)),
+        (None, Some(Format::Unread(name))) => Ok(Format::Unread(name)),
+        (None, Some(Format::Docx)) => Ok(Format::Office(Kind::Doc)),
+        (None, _) => Ok(Format::Unread("ole")),
     }
 }
 
@@ -146,4 +185,26 @@ fn check_xml(archive: &mut Archive<'_>, index: usize, left: u64, cx: &StepContex
         return Err(ReadError::TooLarge(format!("over {} MiB of XML when inflated", MAX_XML >> 20)));
     }
     Ok(size)
+}
+
+/// Refuses an archive whose parts of one ending are too much when inflated: binary parts that a reader holds whole.
+pub(crate) fn check_inflated(bytes: &[u8], ending: &str, cx: &StepContext) -> Result<(), ReadError> {
+    let mut archive = open(bytes)?;
+    let mut left = MAX_XML;
+    for index in 0..archive.len() {
+        if cx.is_over() {
+            return Err(ReadError::OutOfTime);
+        }
+        // What cannot be inflated is for the reader to judge: it may not need that part.
+        let Ok(part) = archive.by_index(index) else { continue };
+        if !part.name().is_ok_and(|name| name.ends_with(ending)) {
+            continue;
+        }
+        let size = std::io::copy(&mut part.take(left + 1), &mut std::io::sink()).unwrap_or(0);
+        if size > left {
+            return Err(ReadError::TooLarge(format!("over {} MiB of `{ending}` parts when inflated", MAX_XML >> 20)));
+        }
+        left -= size;
+    }
+    Ok(())
 }

@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use docmill_api::{Outputs, Page, StageError, StepContext, TextKind};
+use docmill_api::{Block, Outputs, Page, StageError, StepContext, TextKind};
 use serde_json::{Map, Value};
 
 /// A document's bytes and what is known of them.
@@ -27,6 +27,8 @@ pub(crate) struct Parsed {
     pub(crate) title: Option<String>,
     /// Where pages begin, ascending.
     pub(crate) pages: Vec<Page>,
+    /// Syntactic units of source code, ascending, an outer one before those in it.
+    pub(crate) blocks: Vec<Block>,
     /// Whether line `n` of the content is line `n` of the original.
     pub(crate) lines: bool,
     /// Who read it: stored with the document.
@@ -39,7 +41,16 @@ impl Parsed {
     /// Text without title, pages or notes.
     pub(crate) fn new(reader: &'static str, kind: TextKind, content: impl Into<Arc<str>>) -> Self {
         let content = content.into();
-        Self { content, kind, title: None, pages: Vec::new(), lines: false, reader, notes: Map::new() }
+        Self {
+            content,
+            kind,
+            title: None,
+            pages: Vec::new(),
+            blocks: Vec::new(),
+            lines: false,
+            reader,
+            notes: Map::new(),
+        }
     }
 
     /// The same with a note.

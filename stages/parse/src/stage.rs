@@ -7,15 +7,21 @@ use docmill_api::{CpuStage, Document, Outputs, Payload, Record, StageError, Step
 use crate::code::CodeReader;
 use crate::csv::CsvReader;
 use crate::docx::DocxReader;
+use crate::epub::EpubReader;
 use crate::factory::Config;
 use crate::html::HtmlReader;
 use crate::json::JsonReader;
+use crate::mail::MailReader;
 use crate::markdown::MarkdownReader;
 use crate::media::{self, Format};
+use crate::notebook::NotebookReader;
+use crate::office::OfficeReader;
 use crate::package;
 use crate::pdf::PdfReader;
 use crate::plain::PlainReader;
 use crate::reader::{Input, Parsed, ReadError, Reader, contained};
+use crate::syntax;
+use crate::xml::XmlReader;
 
 /// Turns blobs into texts. Cheap to build, and free to share between threads.
 #[derive(Debug)]
@@ -53,11 +59,19 @@ impl CpuStage for ParseStage {
     fn trusts(&self, input: &Record) -> bool {
         let Payload::Blob(blob) = &input.payload else { return false };
         match media::detect(&input.document, &blob.bytes) {
-            Format::Pdf | Format::Docx | Format::Html | Format::Zip | Format::Ole => false,
+            Format::Pdf
+            | Format::Docx
+            | Format::Office(_)
+            | Format::Html
+            | Format::Epub
+            | Format::Mail
+            | Format::Zip
+            | Format::Ole => false,
+            Format::Code(language) => !syntax::has_grammar(language),
             Format::Markdown
             | Format::Json { .. }
             | Format::Csv(_)
-            | Format::Code(_)
+            | Format::Notebook
             | Format::Plain
             | Format::Image(_)
             | Format::Unread(_)
@@ -76,7 +90,7 @@ fn parse(readers: &Readers, record: &Record, cx: &StepContext) -> Result<Outputs
     let input = Input { bytes: &blob.bytes, charset: media::charset(record.document.media_type.as_deref()) };
     let outcome = contained(|| {
         let format = match detected {
-            Format::Zip => package::zip_format(&blob.bytes, media::claimed(&record.document))?,
+            Format::Zip => package::zip_format(&blob.bytes, media::claimed(&record.document).as_ref())?,
             Format::Ole => package::ole_format(&blob.bytes, media::claimed(&record.document).as_ref())?,
             other => other,
         };
@@ -97,9 +111,14 @@ fn read(readers: &Readers, format: &Format, input: &Input<'_>, cx: &StepContext)
         Format::Pdf => readers.pdf.read(input, cx),
         Format::Html => readers.html.read(input, cx),
         Format::Docx => DocxReader.read(input, cx),
+        Format::Office(kind) => OfficeReader { kind: *kind }.read(input, cx),
         Format::Markdown => MarkdownReader.read(input, cx),
         Format::Json { lines } => JsonReader { lines: *lines }.read(input, cx),
         Format::Csv(delimiter) => CsvReader { delimiter: *delimiter }.read(input, cx),
+        Format::Epub => EpubReader.read(input, cx),
+        Format::Mail => MailReader.read(input, cx),
+        Format::Notebook => NotebookReader.read(input, cx),
+        Format::Code("xml") => XmlReader.read(input, cx),
         Format::Code(language) => CodeReader { language }.read(input, cx),
         Format::Plain => PlainReader.read(input, cx),
         Format::Empty => Err(ReadError::Skipped("empty".to_owned())),
@@ -116,7 +135,8 @@ fn read(readers: &Readers, format: &Format, input: &Input<'_>, cx: &StepContext)
 fn emit(document: &Document, format: &Format, parsed: Parsed) -> Record {
     let mut document = document.clone();
     document.metadata.insert("reader".to_owned(), parsed.reader.into());
-    document.metadata.extend(parsed.notes);
+    // What the source told of a document goes before what its file says of itself.
+    parsed.notes.into_iter().for_each(|(key, value)| _ = document.metadata.entry(key).or_insert(value));
     let told = document.media_type.as_deref().unwrap_or_default();
     if matches!(told, "" | "application/octet-stream" | "binary/octet-stream") {
         document.media_type = Some(format.media_type().to_owned());
@@ -126,6 +146,7 @@ fn emit(document: &Document, format: &Format, parsed: Parsed) -> Record {
         kind: parsed.kind,
         title: parsed.title,
         pages: parsed.pages.into(),
+        blocks: parsed.blocks.into(),
         lines: parsed.lines,
     };
     Record { document: Arc::new(document), payload: Payload::Text(text) }

@@ -75,11 +75,20 @@ pub(crate) fn title(raw: &str) -> Option<String> {
     let line = tidy(raw).split_whitespace().collect::<Vec<_>>().join(" ");
     let named = line.strip_prefix("Microsoft Word - ").unwrap_or(&line);
     let lower = named.to_lowercase();
-    let file_name = [".doc", ".docx", ".dvi", ".tex", ".pdf", ".indd", ".qxd", ".ps", ".rtf", ".odt"];
+    let file_name = [
+        ".doc", ".docx", ".ppt", ".pptx", ".xls", ".xlsx", ".dvi", ".tex", ".pdf", ".indd", ".qxd", ".ps", ".rtf",
+        ".odt",
+    ];
     let filler = lower.is_empty()
         || matches!(
             lower.as_str(),
-            "untitled" | "untitled document" | "title" | "document" | "no title" | "word document"
+            "untitled"
+                | "untitled document"
+                | "title"
+                | "document"
+                | "no title"
+                | "word document"
+                | "powerpoint presentation"
         )
         || file_name.iter().any(|extension| lower.ends_with(extension))
         || named.contains('\u{fffd}');
@@ -157,6 +166,7 @@ mod tests {
         assert_eq!(title("  The\n  Quorvex  ").as_deref(), Some("The Quorvex"));
         assert_eq!(title("Microsoft Word - draft.doc"), None);
         assert_eq!(title("Untitled"), None);
+        assert_eq!(title("PowerPoint Presentation"), None);
         assert_eq!(first_heading("text\n```\n# no\n```\n## **Yes** ##\n").as_deref(), Some("Yes"));
         assert_eq!(first_heading("Under\n=====\n").as_deref(), Some("Under"));
         assert_eq!(first_heading("a | b\n--- | ---\n#hash\n"), None);

@@ -1,6 +1,9 @@
 //! The stage as the engine sees it: a record with bytes in, a record with text, a skip or an error out. One test a
 //! format that an invented word comes through, then input that is broken, hostile or not for this stage.
 
+#[path = "it/text_formats.rs"]
+mod text_formats;
+
 use std::io::{Cursor, Write};
 use std::sync::Arc;
 
@@ -10,6 +13,9 @@ use docmill_api::{
 };
 use docmill_parse::{Config, HtmlPart, ParseStage, PdfChoice};
 use zip::write::SimpleFileOptions;
+
+#[path = "it/office.rs"]
+mod office;
 
 fn record(name: &str, bytes: impl Into<Vec<u8>>) -> Record {
     let item = SourceItem { uri: format!("file:///{name}"), ..SourceItem::default() };
@@ -156,6 +162,20 @@ fn code_is_kept_with_its_language() {
 }
 
 #[test]
+fn code_comes_with_its_units_at_the_places_of_the_text_that_goes_on() {
+    let (text, _) = text("a.py", "\u{feff}# é\r\n\r\nclass Quorvex:\r\n    def zantwick(self):\r\n        pass\r\n");
+    let units: Vec<_> =
+        text.blocks.iter().map(|block| (block.depth, &*block.name, &text.content[block.start..block.end])).collect();
+    assert_eq!(
+        units,
+        [
+            (0, "class Quorvex", "class Quorvex:\n    def zantwick(self):\n        pass"),
+            (1, "def zantwick", "def zantwick(self):\n        pass"),
+        ]
+    );
+}
+
+#[test]
 fn json_is_kept_and_what_is_none_is_marked() {
     let (valid, document) = text("a.json", "{\"quorvex\": [1,\n2]}");
     assert_eq!(&*valid.content, "{\"quorvex\": [1,\n2]}");
@@ -201,11 +221,11 @@ fn what_is_not_for_this_stage_is_skipped_with_a_reason() {
     assert_eq!(skip("a.png", "\u{89}x"), "an image: needs a vision stage");
     assert_eq!(skip("a.jpg", b"\xff\xd8\xff\xe0\0\x10JFIF\0"), "an image: needs a vision stage");
     assert_eq!(skip("a.pdf", include_bytes!("fixtures/no-text.pdf")), "needs OCR: no text layer");
-    assert_eq!(skip("a.eml", "Subject: x\n\ny"), "no reader for `eml` files");
+    assert_eq!(skip("a.mbox", "From x\n\ny"), "no reader for `mbox` files");
     let slides = archive(&[("[Content_Types].xml", b"<Types/>"), ("ppt/presentation.xml", b"<p/>")]);
-    assert_eq!(skip("a.docx", slides), "no reader for `pptx` files", "content goes before the name");
-    let book = archive(&[("mimetype", b"application/epub+zip")]);
-    assert_eq!(skip("a", book), "no reader for `epub` files");
+    assert_eq!(skip("a.docx", slides), "empty presentation", "content goes before the name");
+    let drawing = archive(&[("mimetype", b"application/vnd.oasis.opendocument.graphics")]);
+    assert_eq!(skip("a", drawing), "no reader for `odg` files");
 }
 
 #[test]
@@ -263,8 +283,11 @@ fn bombs_are_refused_before_they_go_off() {
 #[test]
 fn only_formats_read_without_risk_are_trusted() {
     let stage = ParseStage::new(&Config::default()).expect("built");
-    for name in ["a.txt", "a.md", "a.json", "a.csv", "a.rs"] {
+    for name in ["a.txt", "a.md", "a.json", "a.csv", "a.yaml"] {
         assert!(stage.trusts(&record(name, "quorvex")), "{name}");
+    }
+    for name in ["a.rs", "a.py", "a.js", "a.tsx", "a.go", "a.java", "a.c", "a.hpp", "a.rb", "a.sh"] {
+        assert!(!stage.trusts(&record(name, "quorvex")), "{name}: its grammar is C code");
     }
     for (name, bytes) in [("a.txt", PDF), ("a.txt", DOCX), ("a.html", b"<p>x"), ("a", b"<!doctype html>")] {
         assert!(!stage.trusts(&record(name, bytes)), "{name}: content goes before the name");

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 /// Text with its character references replaced.
-pub(super) fn unescaped(text: &str) -> Cow<'_, str> {
+pub(crate) fn unescaped(text: &str) -> Cow<'_, str> {
     if !text.contains('&') {
         return Cow::Borrowed(text);
     }

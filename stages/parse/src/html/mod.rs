@@ -5,6 +5,10 @@ mod convert;
 mod entities;
 mod pieces;
 mod tags;
+mod xhtml;
+
+pub(crate) use self::entities::unescaped;
+pub(crate) use self::tags::{declared_charset, text as text_of_tags};
 
 use docmill_api::{StepContext, TextKind};
 use dom_smoothie::{Config, Readability};
@@ -37,6 +41,7 @@ impl Reader for HtmlReader {
         let decoded = encoding::decode(input.bytes, declared.as_deref())
             .ok_or_else(|| ReadError::Broken("binary data where HTML was expected".to_owned()))?;
         let html = tidy(&decoded.text);
+        let html = xhtml::closed(&html);
         let (markdown, reader) = self.convert(&html, cx)?;
         let mut parsed = Parsed::new(reader, TextKind::Markdown, &*tidy(&markdown));
         if reader == TAGS {
@@ -46,6 +51,13 @@ impl Reader for HtmlReader {
         parsed.title = tags::title(&html).as_deref().and_then(title).or_else(|| first_heading(&parsed.content));
         Ok(with_encoding(parsed, decoded.encoding))
     }
+}
+
+/// HTML that is a part of something else, a chapter or a mail's body, as Markdown: all of it.
+pub(crate) fn fragment(html: &str, cx: &StepContext) -> Result<String, ReadError> {
+    let html = tidy(html);
+    let (markdown, _) = HtmlReader::new(HtmlPart::Whole).convert(&xhtml::closed(&html), cx)?;
+    Ok(tidy(&markdown).into_owned())
 }
 
 const TAGS: &str = "tags";
@@ -118,6 +130,16 @@ mod tests {
         assert!(!parsed.content.contains("var bad") && !parsed.content.contains("Home"));
         let whole = read(&article(), HtmlPart::Whole);
         assert!(whole.content.contains("zantletter") && !whole.content.contains("var bad"), "{}", whole.content);
+    }
+
+    #[test]
+    fn an_article_keeps_its_headings_and_tables() {
+        let table = "<h2>Counts</h2><table><tr><th>valley<th>zant<tr><td>north<td>seven</table><p>";
+        let html = article().replacen("</p><p>", &format!("</p>{table}"), 1);
+        let parsed = read(&html, HtmlPart::Main);
+        assert_eq!(parsed.reader, "dom_smoothie");
+        assert!(parsed.content.contains("## Counts"), "{}", parsed.content);
+        assert!(parsed.content.contains("| valley | zant |\n| --- | --- |\n| north | seven |"), "{}", parsed.content);
     }
 
     #[test]

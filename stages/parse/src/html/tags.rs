@@ -17,7 +17,8 @@ const RAW: [&str; 6] = ["script", "style", "iframe", "textarea", "title", "xmp"]
 /// Elements whose content is nothing to read.
 const UNREAD: [&str; 6] = ["script", "style", "iframe", "noscript", "template", "svg"];
 
-const VOID: [&str; 14] =
+/// Elements without content.
+pub(super) const VOID: [&str; 14] =
     ["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr"];
 
 /// Closed by the next of their kind, so that their number is not their depth.
@@ -72,7 +73,7 @@ pub(super) fn fits_a_tree(html: &str) -> bool {
 }
 
 /// The page's text with its headings, list items and paragraphs, by its tags alone.
-pub(super) fn text(html: &str) -> String {
+pub(crate) fn text(html: &str) -> String {
     let mut out = String::with_capacity(html.len() / 2);
     let mut in_title = false;
     for piece in Pieces::of(html, &UNREAD) {
@@ -166,7 +167,7 @@ pub(super) fn title(html: &str) -> Option<String> {
 }
 
 /// The encoding that a page declares in its first bytes.
-pub(super) fn declared_charset(bytes: &[u8]) -> Option<String> {
+pub(crate) fn declared_charset(bytes: &[u8]) -> Option<String> {
     let head = String::from_utf8_lossy(&bytes[..bytes.len().min(2048)]).to_ascii_lowercase();
     let at = head.find("charset=").map(|at| at + "charset=".len());
     let at = at.or_else(|| head.find("encoding=").map(|at| at + "encoding=".len()))?;

@@ -1,10 +1,13 @@
 //! PDF: several readers behind one trait, in the order of what was measured of them. A reader's turn comes only where
 //! those before it failed or gave no text; what it gives is judged before it is taken.
 
+mod annotations;
 mod pdf_extract;
 mod pdfium;
 mod pdfni;
 mod quality;
+mod right_to_left;
+mod signs;
 mod unpdf;
 
 use std::ops::ControlFlow;
@@ -61,6 +64,7 @@ impl<'a> Pages<'a> {
     fn add(&mut self, number: u32, text: &str) -> ControlFlow<()> {
         self.count += 1;
         let page = tidy(text);
+        let page = right_to_left::mended(&page);
         let page = page.trim();
         if !page.is_empty() {
             if !self.text.is_empty() {
@@ -72,7 +76,6 @@ impl<'a> Pages<'a> {
         self.go_on()
     }
 
-    /// Counts a page that could not be read.
     /// The next page, or the loss of one that cannot be read.
     fn take<E>(&mut self, number: u32, page: Result<String, E>) -> ControlFlow<()> {
         match page {
@@ -84,6 +87,7 @@ impl<'a> Pages<'a> {
         }
     }
 
+    /// Counts a page that could not be read.
     fn lose(&mut self) {
         self.count += 1;
         self.lost += 1;
@@ -143,12 +147,21 @@ impl Reader for PdfReader {
                 return Err(ReadError::OutOfTime);
             }
             match attempt(engine, bytes, cx) {
-                Ok(parsed) => return Ok(parsed),
+                Ok(mut parsed) => {
+                    annotations::add(&mut parsed, &annotations::read(bytes, cx));
+                    return Ok(parsed);
+                }
                 Err(Failure::OutOfTime) => return Err(ReadError::OutOfTime),
                 Err(failure) => attempts.note(engine.name(), failure),
             }
             if attempts.are_enough(engines.peek().copied()) {
                 break;
+            }
+        }
+        if attempts.without_text > 0 && attempts.encrypted == 0 {
+            let lines = annotations::read(bytes, cx);
+            if !lines.is_empty() {
+                return Ok(annotations::alone(&lines));
             }
         }
         Err(attempts.into_error())

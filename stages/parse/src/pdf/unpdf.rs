@@ -1,11 +1,12 @@
 //! `unpdf`: the best of the readers in Rust alone (order, headings, tables), so the first of them. Runs on this thread
 //! only: its own pool has threads with small stacks, and the engine counts the time of one document on one thread.
 
+use std::borrow::Cow;
 use std::ops::ControlFlow;
 
 use docmill_api::TextKind;
 use unpdf::render::{BlockRenderer, CleanupOptions, CleanupPipeline, RenderOptions};
-use unpdf::{Block, ErrorKind, FormField, PageStreamOptions, ParseEvent, ParseOptions, PdfParser};
+use unpdf::{Block, ErrorKind, InlineContent, PageStreamOptions, ParseEvent, ParseOptions, PdfParser, TextRun};
 
 use super::{Engine, Pages};
 use crate::reader::{ReadError, brief};
@@ -25,20 +26,15 @@ impl Engine for Unpdf {
     fn read(&self, bytes: &[u8], pages: &mut Pages<'_>) -> Result<(), ReadError> {
         let options = ParseOptions::new().lenient().sequential();
         let stream = PageStreamOptions::from(&options);
-        let parser = PdfParser::from_bytes_with_options(bytes, options).map_err(|error| read_error(&error))?;
+        let parser =
+            PdfParser::from_bytes_with_options(&without_form(bytes), options).map_err(|error| read_error(&error))?;
         let renderer = Renderer::new();
-        let mut fields = Vec::new();
-        let mut last = 0;
         let quality = parser.for_each_page(stream, |event| match event {
-            ParseEvent::DocumentStart { metadata, form_fields, .. } => {
+            ParseEvent::DocumentStart { metadata, .. } => {
                 pages.title = metadata.title;
-                fields = form_fields;
                 pages.go_on()
             }
-            ParseEvent::PageParsed(page) => {
-                last = page.number;
-                pages.add(page.number, &renderer.page(&page))
-            }
+            ParseEvent::PageParsed(mut page) => pages.add(page.number, &renderer.page(&mut page)),
             ParseEvent::PageFailed { .. } => {
                 pages.lose();
                 pages.go_on()
@@ -52,8 +48,35 @@ impl Engine for Unpdf {
             pages.lost += declared - pages.count;
             pages.count = declared;
         }
-        add_fields(pages, last, &fields);
         Ok(())
+    }
+}
+
+/// The file with its form out of sight: unpdf follows a field's children for ever where one of them is its parent, and
+/// forms are read elsewhere (`annotations`). One letter changes, so that every offset holds.
+fn without_form(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let mut changed = Cow::Borrowed(bytes);
+    for at in memchr::memmem::find_iter(bytes, b"/AcroForm") {
+        changed.to_mut()[at + 1] = b'a';
+    }
+    changed
+}
+
+/// Links as the words that they are on the page: where they lead is in no reader's sight, and a link that covers half a
+/// word would cut it.
+fn unlinked(block: &mut Block) {
+    let paragraphs: Vec<_> = match block {
+        Block::Paragraph(paragraph) => vec![paragraph],
+        Block::Table(table) => {
+            let cells = table.rows.iter_mut().flat_map(|row| &mut row.cells);
+            cells.flat_map(|cell| &mut cell.content).collect()
+        }
+        _ => return,
+    };
+    for content in paragraphs.into_iter().flat_map(|paragraph| &mut paragraph.content) {
+        if let InlineContent::Link { text, style, .. } = content {
+            *content = InlineContent::Text(TextRun { text: std::mem::take(text), style: style.clone() });
+        }
     }
 }
 
@@ -69,9 +92,10 @@ impl Renderer {
         Self { blocks: BlockRenderer::new(RenderOptions::new()), cleanup: CleanupPipeline::new(cleanup) }
     }
 
-    fn page(&self, page: &unpdf::Page) -> String {
+    fn page(&self, page: &mut unpdf::Page) -> String {
         let mut markdown = String::new();
         let mut previous = None;
+        page.elements.iter_mut().for_each(unlinked);
         for block in &page.elements {
             // A picture's reference leads nowhere once its bytes are gone.
             if !matches!(block, Block::Image { .. }) {
@@ -80,20 +104,6 @@ impl Renderer {
             previous = Some(block);
         }
         self.cleanup.process(&markdown)
-    }
-}
-
-/// What was filled into a form, which is on no page.
-fn add_fields(pages: &mut Pages<'_>, page: u32, fields: &[FormField]) {
-    let filled = fields.iter().map(|field| (&field.name, field.display_value())).filter(|(_, value)| {
-        let value = value.trim();
-        !value.is_empty() && value != "[ ]"
-    });
-    let lines: Vec<String> = filled.map(|(name, value)| format!("- {name}: {}", value.trim())).collect();
-    if !lines.is_empty() {
-        let count = pages.count;
-        let _ = pages.add(page.max(1), &lines.join("\n"));
-        pages.count = count.max(1);
     }
 }
 
