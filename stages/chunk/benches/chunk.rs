@@ -74,7 +74,7 @@ fn run(bencher: Bencher, kind: &str, bytes: usize, characters: u32) {
     };
     let item = SourceItem { uri: "file:///bench".into(), ..SourceItem::default() };
     let document = Arc::new(Document::admit(item, Digest::of(&[])));
-    let text = Text { content, kind, title: None, pages: Arc::new([]), lines: true };
+    let text = Text { content, kind, title: None, pages: Arc::new([]), blocks: Arc::new([]), lines: true };
     bencher.counter(BytesCount::new(text.content.len())).bench(|| {
         let record = Record { document: Arc::clone(&document), payload: Payload::Text(text.clone()) };
         let context = StepContext::detached();

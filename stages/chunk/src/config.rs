@@ -81,12 +81,13 @@ pub struct ChunkFactory;
 impl StageFactory for ChunkFactory {
     type Config = Config;
     const KIND: &'static str = "chunk";
-    const REVISION: u32 = 1;
+    const REVISION: u32 = 2;
 
     fn spec() -> StageSpec {
         StageSpec {
-            summary: "Cuts texts into chunks of at most so many tokens, at the highest boundary that fits: heading, \
-                      paragraph, sentence, word.",
+            summary: "Cuts texts into chunks of at most so many tokens, as suits them: source code between its functions \
+                      and types, tables between rows with the header repeated, the rest at the highest boundary that \
+                      fits: heading, paragraph, sentence, word.",
             takes: &[PayloadKind::Text],
             gives: &[PayloadKind::Chunks],
             tier: Tier::Cpu,
@@ -95,7 +96,9 @@ impl StageFactory for ChunkFactory {
             width: None,
             timeout: Duration::from_secs(60),
             guarantees: "No chunk is longer than its limit, and its token count is exact. Whatever is not white space \
-                         is in a chunk, in order. White space alone is no chunk, and of equal chunks the first is kept.",
+                         is in a chunk, in order. White space alone is no chunk, and of equal chunks the first is kept. \
+                         Functions, tables and fenced code that fit a chunk are not cut. The metadata of the rows says \
+                         under `strategy` how the document was cut: whole, code, table or prose.",
             example: "[stages.chunk]\nkind = \"chunk\"\ninputs = [\"parse\"]\ntokens = 512\noverlap = 64\n\n\
                       [stages.chunk.types.\".py\"]\ntokens = 400\n",
         }

@@ -57,6 +57,20 @@ impl Counts {
         }
     }
 
+    /// Where the token ends that is the `count`th behind `from`, or `until` if that comes first; makes the text up to
+    /// there countable, and nothing before `from`.
+    pub(crate) fn ahead(&mut self, text: &str, from: usize, count: usize, until: usize) -> usize {
+        loop {
+            if let Some(&end) = self.ends.get(self.upto(from) + count) {
+                return text.floor_char_boundary(end).min(until);
+            }
+            if self.encoded >= until {
+                return until;
+            }
+            self.cover(text, from..self.encoded.max(from).saturating_add(1).min(until));
+        }
+    }
+
     /// The tokens of `text[stretch]`, encoded alone: from its first cut to its last they are those of the text, and
     /// only what is outside these is encoded again, a word or so on either side.
     pub(crate) fn exact(&self, text: &str, stretch: Range<usize>) -> usize {
@@ -122,7 +136,7 @@ impl ChunkSizer for TokenSizer<'_> {
 }
 
 /// Where in `text` its part `part` stands.
-fn locate(text: &str, part: &str) -> Option<Range<usize>> {
+pub(crate) fn locate(text: &str, part: &str) -> Option<Range<usize>> {
     let start = part.as_ptr().addr().checked_sub(text.as_ptr().addr())?;
     let end = start + part.len();
     (end <= text.len()).then_some(start..end)

@@ -33,6 +33,11 @@ pub(crate) fn is_cut(text: &str, at: usize) -> bool {
     }
 }
 
+/// Whether the place would be a cut if a line ended before it.
+pub(crate) fn joins_after_line_end(text: &str, at: usize) -> bool {
+    text.as_bytes().get(at).is_some_and(|&after| after.is_ascii() && ascii_cut(b'\n', after))
+}
+
 /// The last cut in `from..=at`, going back from `at`.
 pub(crate) fn cut_before(text: &str, at: usize, from: usize) -> Option<usize> {
     (from..=at).rev().find(|&place| is_cut(text, place))

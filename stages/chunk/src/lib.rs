@@ -3,7 +3,11 @@
 //! One pass encodes the text and keeps where each token ends ([`Tokenizer`], `counts.rs`). A splitter then works on one
 //! part of the text at a time and asks for the length of a candidate by two searches in those ends, so a text is
 //! encoded once however many candidates are weighed. Which two halves of a text may be encoded apart is the subject of
-//! `cuts.rs`; it is what makes the counts exact. This crate knows nothing of documents' formats, and makes no vectors.
+//! `cuts.rs`; it is what makes the counts exact.
+//!
+//! How a document is cut depends on what it is, and its rows say which it was ([`Strategy`]): one that fits a chunk stays
+//! whole; source code is cut between its units (`units.rs`, `lines.rs`); a table that is too long is cut between rows,
+//! its header repeated (`tables.rs`); everything else is prose (`prose.rs`). This crate knows nothing of documents' formats, and makes no vectors.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails by panicking"))]
 
@@ -11,13 +15,23 @@ mod config;
 mod counts;
 mod cuts;
 mod encoding;
+mod gather;
 mod limit;
+mod lines;
+mod markdown;
+mod measure;
 mod outline;
+mod prose;
+mod spans;
+mod strategy;
+mod tables;
 mod tokenizer;
+mod units;
 mod work;
 
 pub use config::{ChunkFactory, Config, TypeConfig};
 pub use encoding::{Encoding, UnknownEncoding};
+pub use strategy::Strategy;
 pub use tokenizer::Tokenizer;
 
 /// Makes the `chunk` stage known.

@@ -5,16 +5,21 @@ use std::sync::Arc;
 
 use docmill_api::Page;
 
+use crate::markdown::{Fence, heading, line_end, title, underline};
+
 /// A heading is cut to this many bytes: every chunk under it carries it, and a text may hold a "heading" of megabytes.
 const HEADING_BYTES: usize = 256;
 
-/// The headings over a place in a Markdown text: those with `#`, outside fenced code.
-#[derive(Clone, Debug)]
+/// How far front matter is looked for its end.
+const FRONT_MATTER: usize = 64 << 10;
+
+/// The headings over a place in a Markdown text: those with `#` and those that are underlined, outside fenced code.
+#[derive(Debug)]
 pub(crate) struct Outline {
     /// Where the first line begins that was not read.
     next_line: usize,
-    /// The fence that is open: its character and length.
-    fence: Option<(u8, usize)>,
+    /// The fence that is open.
+    fence: Option<Fence>,
     levels: Vec<usize>,
     path: Arc<[String]>,
 }
@@ -24,22 +29,17 @@ impl Outline {
         Self { next_line: 0, fence: None, levels: Vec::new(), path: Arc::new([]) }
     }
 
-    /// Goes on to `place`, which is not before the last one, reading the line that begins there as well. Whether
-    /// `place` is inside fenced code.
-    pub(crate) fn advance(&mut self, text: &str, place: usize) -> bool {
-        let mut inside = self.fence.is_some();
-        while self.next_line <= place && self.next_line < text.len() {
-            let rest = &text.as_bytes()[self.next_line..];
-            let length = memchr::memchr(b'\n', rest).map_or(rest.len(), |at| at + 1);
-            let line = &text[self.next_line..self.next_line + length];
-            self.next_line += length;
-            inside = self.fence.is_some();
-            self.read(line.trim_end());
-            if self.next_line > place && self.next_line - length < place {
-                inside = self.fence.is_some();
-            }
+    /// Goes on to `place`, which is not before the last one, reading the line that begins there as well.
+    pub(crate) fn advance(&mut self, text: &str, place: usize) {
+        if self.next_line == 0 {
+            self.next_line = front_matter_end(text);
         }
-        inside
+        while self.next_line <= place && self.next_line < text.len() {
+            let end = line_end(text, self.next_line);
+            let line = text[self.next_line..end].trim_end();
+            self.next_line = end;
+            self.read(line, &text[end..]);
+        }
     }
 
     /// The headings over the last place, outermost first.
@@ -47,28 +47,24 @@ impl Outline {
         Arc::clone(&self.path)
     }
 
-    fn read(&mut self, line: &str) {
-        let content = line.trim_start_matches(' ');
-        // Four spaces make it code.
-        if line.len() - content.len() > 3 {
-            return;
-        }
-        match content.as_bytes().first() {
-            Some(b'#') if self.fence.is_none() => self.read_heading(content),
-            Some(&mark @ (b'`' | b'~')) => self.read_fence(content, mark),
-            _ => {}
+    fn read(&mut self, line: &str, rest: &str) {
+        if let Some(fence) = self.fence {
+            if fence.is_closed_by(line) {
+                self.fence = None;
+            }
+        } else if let Some((level, title)) = heading(line) {
+            self.enter(level, title);
+        } else if rest.trim_start_matches(' ').starts_with(['=', '-'])
+            && let Some(title) = title(line)
+            && let Some(level) = underline(&rest[..line_end(rest, 0)])
+        {
+            self.enter(level, title);
+        } else {
+            self.fence = Fence::opened_by(line);
         }
     }
 
-    fn read_heading(&mut self, content: &str) {
-        let title = content.trim_start_matches('#');
-        let level = content.len() - title.len();
-        if level > 6 || !(title.is_empty() || title.starts_with([' ', '\t'])) {
-            return;
-        }
-        let title = title.trim();
-        let bare = title.trim_end_matches('#');
-        let title = if bare.is_empty() || bare.ends_with([' ', '\t']) { bare.trim_end() } else { title };
+    fn enter(&mut self, level: usize, title: &str) {
         let above = self.levels.partition_point(|&other| other < level);
         self.levels.truncate(above);
         let mut path = self.path[..above].to_vec();
@@ -78,16 +74,20 @@ impl Outline {
         }
         self.path = path.into();
     }
+}
 
-    fn read_fence(&mut self, content: &str, mark: u8) {
-        let info = content.trim_start_matches(char::from(mark));
-        let length = content.len() - info.len();
-        match self.fence {
-            Some((open, least)) if open == mark && length >= least && info.is_empty() => self.fence = None,
-            None if length >= 3 && !(mark == b'`' && info.contains('`')) => self.fence = Some((mark, length)),
-            _ => {}
+/// Where the lines between two `---` or `+++` at the very top end: the rule that closes them is under no title.
+fn front_matter_end(text: &str) -> usize {
+    let Some(fence) = ["---\n", "+++\n"].into_iter().find(|fence| text.starts_with(fence)) else { return 0 };
+    let mut from = fence.len();
+    while from < text.len().min(FRONT_MATTER) {
+        let end = line_end(text, from);
+        if text[from..end].trim_end() == fence.trim_end() {
+            return end;
         }
+        from = end;
     }
+    0
 }
 
 /// Numbers the lines of a text, from 1.
@@ -158,18 +158,20 @@ mod tests {
     }
 
     #[test]
-    fn a_fence_has_an_inside_and_its_first_line_is_not_in_it() {
-        let text = "a\n```\ncode\n```\nb\n";
-        for (needle, inside) in
-            [("a\n", false), ("```\ncode", false), ("code", true), ("ode", true), ("```\nb", true), ("b\n", false)]
-        {
-            let mut outline = Outline::new();
-            assert_eq!(outline.advance(text, text.find(needle).unwrap()), inside, "{needle:?}");
+    fn an_underlined_title_is_a_heading_and_stands_under_itself() {
+        let text = "Top\n===\na\n\nInner\n---\nb\n\n---\n\n- item\n---\nc\n| t |\n---\nd\n```\nno\n===\n```\ne\n";
+        assert_eq!(path_at(text, "Top"), ["Top"]);
+        assert_eq!(path_at(text, "a\n"), ["Top"]);
+        for needle in ["Inner", "b\n", "- item", "c\n", "d\n", "no\n", "e\n"] {
+            assert_eq!(path_at(text, needle), ["Top", "Inner"], "{needle}");
         }
-        let mut outline = Outline::new();
-        let inside: Vec<bool> = (0..text.len()).map(|place| outline.advance(text, place)).collect();
-        let apart: Vec<bool> = (0..text.len()).map(|place| Outline::new().advance(text, place)).collect();
-        assert_eq!(inside, apart, "the way there makes no difference");
+    }
+
+    #[test]
+    fn front_matter_is_no_title() {
+        let text = "---\ntitle: x\n---\ntext\n";
+        assert!(path_at(text, "text").is_empty());
+        assert_eq!(path_at("---\nopen\n===\ntext\n", "text"), ["open"], "it is none unless it is closed");
     }
 
     #[test]

@@ -1,217 +1,264 @@
-//! The work on one document: windows of its text go through the splitter one after another, and records of chunks
-//! come out.
+//! The work on one document: part after part of its text is cut in the way that suits it, and records of chunks come
+//! out.
 //!
-//! The splitter is given a window at a time because its own work grows with the square of what it sees: at 64 KiB it
-//! takes a fifth of the time that encoding takes, at 10 MB thirty times. A window ends anywhere, so its last chunk
-//! is dropped and the next window begins with it: borders are those that the splitter chose, with their overlap, and
-//! a reader of the chunks cannot tell where the windows were. For that price, one chunk of some thirty is split twice,
-//! and nothing is encoded twice.
+//! Prose goes through the splitter a window at a time because the splitter's own work grows with the square of what it
+//! sees: at 64 KiB it takes a fifth of the time that encoding takes, at 10 MB thirty times. A window ends anywhere, so
+//! its last chunk is dropped and the next window begins with it: borders are those that the splitter chose, with their
+//! overlap, and a reader of the chunks cannot tell where the windows were. For that price, one chunk of some thirty is
+//! split twice, and nothing is encoded twice.
+//!
+//! A table or a block of fenced code that fits a chunk is kept whole by the splitter. One that does not is a region of
+//! its own, and so is a line that does not fit, in text that is cut at lines: regions lie in one another, and the
+//! innermost is worked on first.
 
-use std::collections::{HashSet, VecDeque};
-use std::hash::{Hash, Hasher};
 use std::ops::Range;
 use std::sync::Arc;
 
-use docmill_api::{
-    Chunk, Chunks, Outputs, Part, Payload, Record, Slice, StageError, Step, StepContext, Text, TextKind, Work,
-};
-use text_splitter::{Characters, ChunkConfig, ChunkSizer, MarkdownSplitter, TextSplitter};
+use docmill_api::{Outputs, Record, StageError, Step, StepContext, Text, TextKind, Work};
 
-use crate::counts::{Counts, TokenSizer};
-use crate::limit::{Limit, Unit, WINDOW};
-use crate::outline::{Lines, Outline, line_ends, page_at};
+use crate::gather::Gather;
+use crate::limit::{Limit, WINDOW};
+use crate::lines::{self, Cut};
+use crate::measure::{Measure, first_said, trimmed};
+use crate::prose::split;
+use crate::spans::{Scanner, Span};
+use crate::strategy::Strategy;
+use crate::tables::{Header, Piece};
 use crate::tokenizer::{Tokenizer, segment};
-
-/// A record is emitted when its chunks reach this: enough to make its envelope cheap, little enough to start what
-/// comes after early.
-const RECORD_BYTES: usize = 64 << 10;
 
 /// How many windows a step takes at most, some 10 ms, whatever room there is for their chunks.
 const WINDOWS_PER_STEP: usize = 8;
 
+/// As many chunks of lines or rows are cut as a window of prose gives.
+const CUTS_PER_WINDOW: usize = 32;
+
+/// How much of a Markdown text says whether it is mostly a table.
+const SAMPLE: usize = 256 << 10;
+
 /// The chunks of one document, in the making.
 pub(crate) struct Chunker {
-    source: Record,
-    text: Text,
-    limit: Limit,
-    counts: Counts,
-    /// Where the next window begins.
+    content: Arc<str>,
+    kind: TextKind,
+    measure: Measure,
+    gather: Gather,
+    scanner: Scanner,
+    /// Where the next chunk begins.
     place: usize,
-    /// Where the last chunk ended.
-    covered: usize,
-    outline: Outline,
-    lines: Lines,
-    seen: HashSet<Seen>,
-    next_ordinal: u32,
-    /// Chunks that are in no record yet: those of one window and the rest of the one before.
-    pending: VecDeque<Chunk>,
-    pending_bytes: usize,
-    finished: bool,
+    /// What is worked on, the innermost last; `None` before the first step.
+    regions: Option<Vec<Region>>,
+}
+
+/// A part of the text that is cut in one way.
+#[derive(Clone, Debug)]
+struct Region {
+    end: usize,
+    way: Way,
+}
+
+#[derive(Clone, Debug)]
+enum Way {
+    /// By the splitter, with Markdown's marks or without.
+    Prose { markdown: bool },
+    /// At units and lines.
+    Lines,
+    /// Between rows, below this header.
+    Rows(Header),
+}
+
+/// What the splitter sees at once.
+struct Window {
+    range: Range<usize>,
+    /// Whether it ends with its region, or where another begins.
+    is_last: bool,
+    /// What is to stay whole in it.
+    wholes: Vec<Range<usize>>,
+    /// What does not fit a chunk and begins at its end.
+    next: Option<Span>,
 }
 
 impl Chunker {
     pub(crate) fn new(tokenizer: Tokenizer, limit: Limit, text: Text, source: &Record) -> Self {
-        // The record is kept for its document; its text is held once.
-        let empty = Payload::Chunks(Chunks { part: Part::Chunk, title: None, items: Vec::new() });
         Self {
-            source: source.derive(empty),
-            text,
-            limit,
-            counts: Counts::new(tokenizer),
+            content: Arc::clone(&text.content),
+            kind: text.kind.clone(),
+            measure: Measure::new(tokenizer, limit),
+            gather: Gather::new(text, source),
+            scanner: Scanner::default(),
             place: 0,
-            covered: 0,
-            outline: Outline::new(),
-            lines: Lines::new(),
-            seen: HashSet::new(),
-            next_ordinal: 0,
-            pending: VecDeque::new(),
-            pending_bytes: 0,
-            finished: false,
+            regions: None,
         }
     }
 
-    /// Makes the chunks of the next window.
-    fn window(&mut self) {
-        let content = Arc::clone(&self.text.content);
-        self.skip_white_space(&content);
-        let mut size = match segment(&content, self.place).endless {
-            true => self.limit.smallest_window(),
-            false => self.limit.window(),
+    fn is_finished(&self) -> bool {
+        self.regions.as_ref().is_some_and(Vec::is_empty)
+    }
+
+    /// Makes some chunks more.
+    fn advance(&mut self) {
+        let Some(regions) = &mut self.regions else { return self.begin() };
+        let Some(region) = regions.last().cloned() else { return };
+        self.place = first_said(&self.content, self.place.min(region.end)..region.end);
+        if self.place == region.end {
+            regions.pop();
+            return;
+        }
+        match region.way {
+            Way::Prose { markdown } => self.window(region.end, markdown),
+            Way::Lines => self.lines(region.end),
+            Way::Rows(header) => self.rows(region.end, &header),
+        }
+    }
+
+    /// Chooses how the document is cut; one that fits a chunk is one.
+    fn begin(&mut self) {
+        let content = Arc::clone(&self.content);
+        let whole = trimmed(&content, 0..content.len());
+        if content.len() <= self.measure.limit.window() {
+            self.measure.counts.cover(&content, 0..content.len());
+            if self.measure.fits(&content, whole.clone()) {
+                self.gather.state(Strategy::Whole);
+                self.gather.add(&self.measure, whole, None);
+                self.regions = Some(Vec::new());
+                return;
+            }
+        }
+        let (strategy, way) = match self.kind {
+            TextKind::Plain => (Strategy::Prose, Way::Prose { markdown: false }),
+            TextKind::Code(_) => (Strategy::Code, Way::Lines),
+            TextKind::Markdown => {
+                let sample = content.len().min(SAMPLE);
+                self.scanner.read(&content, sample);
+                let tables = self.scanner.spans().filter(|span| span.rows.is_some());
+                let bytes: usize = tables.map(|span| span.range.end.min(sample) - span.range.start).sum();
+                let strategy = if bytes * 2 > sample { Strategy::Table } else { Strategy::Prose };
+                (strategy, Way::Prose { markdown: true })
+            }
         };
+        self.gather.state(strategy);
+        self.regions = Some(vec![Region { end: content.len(), way }]);
+    }
+
+    /// Works on a part of its own before what is around it.
+    fn enter(&mut self, end: usize, way: Way) {
+        if let Some(regions) = &mut self.regions {
+            regions.push(Region { end, way });
+        }
+    }
+
+    /// Makes the chunks of the next window of prose.
+    fn window(&mut self, until: usize, markdown: bool) {
+        let content = Arc::clone(&self.content);
+        let limit = self.measure.limit;
+        let mut size = if segment(&content, self.place).endless { limit.smallest_window() } else { limit.window() };
         loop {
-            let end = window_end(&content, self.place, size);
-            self.counts.cover(&content, self.place..end);
-            let stretches = self.split(&content, self.place..end);
-            let Some(keep) = self.keep(&content, &stretches, end) else {
+            let window = self.frame(&content, size, until, markdown);
+            let stretches = self.split(&content, &window, markdown);
+            let Some(keep) = keep(&stretches, &window) else {
                 // One chunk fills the window: what it would be with more text cannot be known.
                 size = size.saturating_mul(2);
                 continue;
             };
-            self.place = stretches.get(keep).map_or(end, |stretch| stretch.start);
+            // A few words before a table that is to be cut go with its first rows.
+            let is_lead = |last: &Range<usize>| self.measure.is_within(&content, last.clone(), limit.size / 4);
+            let leads = window.next.is_some() && stretches.last().is_some_and(is_lead);
+            let keep = if leads { stretches.len() - 1 } else { keep };
+            self.place = stretches.get(keep).map_or(window.range.end, |stretch| stretch.start);
             for stretch in stretches.into_iter().take(keep) {
-                self.add(&content, stretch);
+                self.gather.add(&self.measure, stretch, None);
             }
-            self.finished = end == content.len();
+            if let Some(span) = window.next {
+                let way = match span.rows {
+                    Some(rows) if rows < span.range.end => {
+                        Way::Rows(Header::new(&self.measure, &content, span.range.start..rows))
+                    }
+                    _ => Way::Lines,
+                };
+                self.enter(span.range.end, way);
+            }
             return;
         }
     }
 
-    /// Goes on to the first line that says something.
-    fn skip_white_space(&mut self, content: &str) {
-        let rest = &content[self.place..];
-        let blank = rest.len() - rest.trim_start().len();
-        // Indentation belongs to the line, but not without bound.
-        let indentation = rest[..blank].len() - rest[..blank].trim_end_matches([' ', '\t']).len();
-        self.place += if indentation < 256 { blank - indentation } else { blank };
-    }
-
-    /// How many chunks of a window that ends at `end` stand; the next window begins with the first that does not. That
-    /// is its last one; in Markdown rather one outside fenced code, lest the end of the fence be taken for the
-    /// beginning of one. `None` if the window is too small to tell.
-    fn keep(&self, content: &str, stretches: &[Range<usize>], end: usize) -> Option<usize> {
-        let count = stretches.len();
-        let final_end = stretches.last().map_or(end, |stretch| stretch.end);
-        if end == content.len() || (count <= 1 && end - final_end >= WINDOW / 2) {
-            return Some(count);
+    /// The next window of about `size` bytes.
+    fn frame(&mut self, content: &str, size: usize, until: usize, markdown: bool) -> Window {
+        let mut range = self.place..window_end(content, self.place, size, until);
+        let mut wholes = Vec::new();
+        let mut next = None;
+        if markdown {
+            self.scanner.read(content, range.end);
+            self.scanner.pass(range.start);
+            for span in self.scanner.spans().filter(|span| span.range.start >= self.place) {
+                if span.range.start >= range.end {
+                    break;
+                }
+                let whole = span.range.start..span.range.start + content[span.range.clone()].trim_end().len();
+                let is_whole = whole.len() <= self.measure.limit.window() && {
+                    self.measure.counts.cover(content, range.start..range.end.max(whole.end));
+                    self.measure.fits(content, whole.clone())
+                };
+                if !is_whole {
+                    next = Some(span.clone());
+                    range.end = span.range.start;
+                    break;
+                }
+                wholes.push(whole);
+                range.end = range.end.max(span.range.end);
+            }
         }
-        if count <= 1 {
-            return None;
-        }
-        let mut keep = count - 1;
-        if self.text.kind == TextKind::Markdown {
-            let mut ahead = self.outline.clone();
-            let fenced: Vec<bool> = stretches.iter().map(|stretch| ahead.advance(content, stretch.start)).collect();
-            keep = (count / 2..count).rev().find(|&index| !fenced[index]).unwrap_or(keep);
-        }
-        Some(keep)
+        self.measure.counts.cover(content, range.clone());
+        Window { is_last: next.is_some() || range.end == until, range, wholes, next }
     }
 
     /// The chunks of a window, as places in the text.
-    fn split(&self, content: &str, window: Range<usize>) -> Vec<Range<usize>> {
-        let whole = trimmed(content, window.clone());
-        if window.end == content.len() && self.fits(content, whole.clone()) {
-            return if whole.is_empty() { Vec::new() } else { vec![whole] };
+    fn split(&self, content: &str, window: &Window, markdown: bool) -> Vec<Range<usize>> {
+        let whole = trimmed(content, window.range.clone());
+        if whole.is_empty() {
+            return Vec::new();
         }
-        match self.limit.unit {
-            Unit::Tokens => {
-                let sizer = TokenSizer { counts: &self.counts, text: content, limit: self.limit.size };
-                self.split_by(sizer, content, window)
+        if window.is_last && self.measure.fits(content, whole.clone()) {
+            return vec![whole];
+        }
+        split(&self.measure, content, window.range.clone(), markdown, &window.wholes)
+    }
+
+    /// Makes the next chunks of text that is made of lines.
+    fn lines(&mut self, until: usize) {
+        let content = Arc::clone(&self.content);
+        for _ in 0..CUTS_PER_WINDOW {
+            self.place = first_said(&content, self.place..until);
+            if self.place == until {
+                return;
             }
-            Unit::Characters => self.split_by(Characters, content, window),
-        }
-    }
-
-    fn split_by(&self, sizer: impl ChunkSizer, content: &str, window: Range<usize>) -> Vec<Range<usize>> {
-        let size = self.limit.size.max(1);
-        let overlap = self.limit.overlap.min(size - 1);
-        let config = ChunkConfig::new(size)
-            .with_sizer(NothingIsSome { sizer, nothing: overlap + 1 })
-            .with_overlap(overlap)
-            .expect("the overlap is below the size");
-        let text = &content[window.clone()];
-        let found = |(offset, chunk): (usize, &str)| window.start + offset..window.start + offset + chunk.len();
-        match self.text.kind {
-            TextKind::Markdown => MarkdownSplitter::new(config).chunk_indices(text).map(found).collect(),
-            TextKind::Plain | TextKind::Code(_) => TextSplitter::new(config).chunk_indices(text).map(found).collect(),
-        }
-    }
-
-    fn fits(&self, content: &str, stretch: Range<usize>) -> bool {
-        match self.limit.unit {
-            Unit::Tokens => self.counts.size(content, stretch, self.limit.size) <= self.limit.size,
-            Unit::Characters => content[stretch].chars().count() <= self.limit.size,
-        }
-    }
-
-    /// Adds a chunk, unless it says nothing new.
-    fn add(&mut self, content: &Arc<str>, stretch: Range<usize>) {
-        if stretch.end <= self.covered {
-            return;
-        }
-        self.covered = stretch.end;
-        let Some(text) = Slice::new(content, stretch.clone()).filter(|text| !text.trim().is_empty()) else {
-            return;
-        };
-        if !self.seen.insert(Seen(text.clone())) {
-            return;
-        }
-        let tokens = self.counts.exact(content, stretch.clone());
-        debug_assert!(
-            self.limit.unit == Unit::Characters || tokens <= self.limit.size,
-            "the splitter keeps to the limit"
-        );
-        let line_start = self.text.lines.then(|| self.lines.at(content, stretch.start));
-        if self.text.kind == TextKind::Markdown {
-            self.outline.advance(content, stretch.start);
-        }
-        let chunk = Chunk {
-            ordinal: self.next_ordinal,
-            tokens: u32::try_from(tokens).unwrap_or(u32::MAX),
-            page: page_at(&self.text.pages, stretch.start),
-            line_start,
-            line_end: line_start.map(|line| line.saturating_add(line_ends(&text))),
-            heading: self.outline.path(),
-            text,
-        };
-        self.next_ordinal += 1;
-        self.pending_bytes += cost(&chunk);
-        self.pending.push_back(chunk);
-    }
-
-    /// Emits records while there is room and enough for one; once all chunks are made, anything is enough.
-    fn emit(&mut self, out: &mut Outputs) {
-        let enough = if self.finished { 1 } else { RECORD_BYTES };
-        while self.pending_bytes >= enough && !out.is_full() {
-            let (mut items, mut bytes) = (Vec::new(), 0);
-            while bytes < RECORD_BYTES
-                && let Some(chunk) = self.pending.pop_front()
-            {
-                bytes += cost(&chunk);
-                items.push(chunk);
+            match lines::cut(&mut self.measure, &content, self.gather.units(), self.place..until) {
+                Cut::Between(end) => {
+                    self.gather.add(&self.measure, self.place..end, None);
+                    self.place = end;
+                }
+                Cut::Within(end) if end <= self.gather.covered() => self.place = end,
+                Cut::Within(end) => {
+                    self.gather.add(&self.measure, self.place..end, None);
+                    self.place = lines::overlap(&self.measure, &content, self.place, end);
+                }
+                Cut::Never(end) => return self.enter(end, Way::Prose { markdown: false }),
             }
-            self.pending_bytes -= bytes;
-            let chunks = Chunks { part: Part::Chunk, title: self.text.title.clone(), items };
-            out.emit(self.source.derive(Payload::Chunks(chunks)));
+        }
+    }
+
+    /// Makes the next chunks of a table.
+    fn rows(&mut self, until: usize, header: &Header) {
+        let content = Arc::clone(&self.content);
+        for _ in 0..CUTS_PER_WINDOW {
+            self.place = first_said(&content, self.place..until);
+            if self.place == until {
+                return;
+            }
+            match header.cut(&mut self.measure, &content, self.place..until) {
+                Piece::Rows { end, headed } => {
+                    self.gather.add(&self.measure, self.place..end, headed.then_some(header));
+                    self.place = end;
+                }
+                Piece::Never(end) => return self.enter(end, Way::Prose { markdown: false }),
+            }
         }
     }
 }
@@ -219,87 +266,65 @@ impl Chunker {
 impl Work for Chunker {
     fn step(&mut self, cx: &StepContext, out: &mut Outputs) -> Result<Step, StageError> {
         for _ in 0..WINDOWS_PER_STEP {
-            self.emit(out);
-            if out.is_full() || cx.is_over() || self.finished {
+            self.gather.emit(out, self.is_finished());
+            if out.is_full() || cx.is_over() || self.is_finished() {
                 break;
             }
-            self.window();
+            self.advance();
         }
-        self.emit(out);
-        if !self.finished || !self.pending.is_empty() {
+        self.gather.emit(out, self.is_finished());
+        if !self.is_finished() || !self.gather.is_empty() {
             return Ok(Step::More);
         }
-        if self.next_ordinal == 0 {
+        if self.gather.count() == 0 {
             out.skip("empty");
         }
         Ok(Step::Done)
     }
 }
 
-/// What a chunk counts for in a record.
-fn cost(chunk: &Chunk) -> usize {
-    chunk.text.len() + size_of::<Chunk>()
-}
-
-/// Measures white space alone as just too much for an overlap. Were it nothing, as a sizer has it, a chunk that ends in
-/// a thousand blank lines would be followed by a thousand that begin one line later and say nothing.
-struct NothingIsSome<S> {
-    sizer: S,
-    nothing: usize,
-}
-
-impl<S: ChunkSizer> ChunkSizer for NothingIsSome<S> {
-    fn size(&self, candidate: &str) -> usize {
-        if candidate.is_empty() { self.nothing } else { self.sizer.size(candidate) }
+/// How many chunks of a window stand; the next window begins with the first that does not, the last one. `None` if the
+/// window is too small to tell.
+fn keep(stretches: &[Range<usize>], window: &Window) -> Option<usize> {
+    let (count, end) = (stretches.len(), window.range.end);
+    let last_end = stretches.last().map_or(end, |stretch| stretch.end);
+    if window.is_last || (count <= 1 && end - last_end >= WINDOW / 2) {
+        return Some(count);
     }
+    (count > 1).then(|| count - 1)
 }
 
-/// Where a window of about `size` bytes ends: with the text where no more than a quarter of a window would be left.
-fn window_end(content: &str, start: usize, size: usize) -> usize {
+/// Where a window of about `size` bytes ends: with its region where no more than a quarter of a window would be left.
+fn window_end(content: &str, start: usize, size: usize, until: usize) -> usize {
     let end = start.saturating_add(size);
-    if end.saturating_add(size / 4) >= content.len() { content.len() } else { content.floor_char_boundary(end) }
+    if end.saturating_add(size / 4) >= until { until } else { content.floor_char_boundary(end) }
 }
-
-/// The stretch without the white space at its ends.
-fn trimmed(content: &str, stretch: Range<usize>) -> Range<usize> {
-    let text = &content[stretch.clone()];
-    let start = stretch.end - text.trim_start().len();
-    start..start + text.trim().len()
-}
-
-/// A chunk's text, equal to any other that says the same.
-struct Seen(Slice);
-
-impl Hash for Seen {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        (*self.0).hash(state);
-    }
-}
-
-impl PartialEq for Seen {
-    fn eq(&self, other: &Self) -> bool {
-        self.0 == other.0
-    }
-}
-
-impl Eq for Seen {}
 
 #[cfg(test)]
 mod tests {
-    use docmill_api::{Digest, Document, SourceItem};
+    use docmill_api::{Digest, Document, Payload, SourceItem};
+
+    use crate::limit::Unit;
 
     use super::*;
     use crate::encoding::Encoding;
 
     fn effort_of(content: &str, kind: TextKind) -> (f64, f64) {
-        let text = Text { content: content.into(), kind, title: None, pages: Arc::new([]), lines: false };
+        let text = Text {
+            content: content.into(),
+            kind,
+            title: None,
+            pages: Arc::new([]),
+            blocks: Arc::new([]),
+            lines: false,
+        };
         let document = Arc::new(Document::admit(SourceItem::default(), Digest::of(&[])));
         let source = Record { document, payload: Payload::Text(text.clone()) };
         let limit = Limit { unit: Unit::Tokens, size: 512, overlap: 64 };
         let mut work = Chunker::new(Tokenizer::new(Encoding::Cl100kBase), limit, text, &source);
         let cx = StepContext::detached();
         while work.step(&cx, &mut Outputs::new()).unwrap() == Step::More {}
-        let effort = work.counts.effort();
+        let effort = work.measure.counts.effort();
         #[expect(clippy::cast_precision_loss, reason = "a ratio for a bound")]
         let ratio = |bytes: usize| bytes as f64 / content.len() as f64;
         (ratio(effort.once), ratio(effort.again))

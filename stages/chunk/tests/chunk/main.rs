@@ -4,89 +4,17 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::needless_pass_by_value, reason = "configurations are written where they are used")]
 
-use std::ops::Range;
+mod structure;
+mod support;
+
 use std::sync::Arc;
 
-use docmill_api::{
-    BuildContext, Chunk, CpuStage, Digest, Document, ErrorClass, Node, Outputs, Page, Part, Payload, Record, Reference,
-    Registry, SourceItem, Step, StepContext, Text, TextKind, defaults,
-};
+use docmill_api::{ErrorClass, Outputs, Page, Payload, Reference, Step, StepContext, TextKind};
 use docmill_chunk::{Encoding, Tokenizer};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-fn registry() -> Registry {
-    let mut registry = Registry::default();
-    docmill_chunk::register(&mut registry);
-    registry
-}
-
-fn config(changes: &Value) -> Value {
-    let mut config = defaults(&registry().get("chunk").unwrap().spec().fields);
-    config.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
-    config
-}
-
-fn build(changes: Value) -> Arc<dyn CpuStage> {
-    let registry = registry();
-    let context = BuildContext {
-        stage: "chunk".into(),
-        base: ".".into(),
-        fingerprint: Digest::of(&[]),
-        embedding: None,
-        inputs: Vec::new(),
-    };
-    let config = config(&changes);
-    let mut future = registry.get("chunk").unwrap().build(config, &context);
-    match future.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
-        std::task::Poll::Ready(Ok(Node::Cpu(stage))) => stage,
-        std::task::Poll::Ready(Err(error)) => panic!("{error}"),
-        _ => panic!("a cpu stage, at once"),
-    }
-}
-
-fn record(name: &str, text: Text) -> Record {
-    let item = SourceItem { uri: format!("file:///{name}"), ..SourceItem::default() };
-    Record { document: Arc::new(Document::admit(item, Digest::of(&[]))), payload: Payload::Text(text) }
-}
-
-fn text(content: &str, kind: TextKind) -> Text {
-    Text { content: content.into(), kind, title: Some("Title".into()), pages: Arc::new([]), lines: true }
-}
-
-/// Steps to the end with a small quota. The chunks, the size of each record in chunks, and the reason for a skip.
-fn run(stage: &Arc<dyn CpuStage>, name: &str, text: Text) -> (Vec<Chunk>, Vec<usize>, Option<String>) {
-    let cx = StepContext::detached();
-    let mut work = stage.open(&cx, record(name, text)).unwrap();
-    let (mut chunks, mut sizes) = (Vec::new(), Vec::new());
-    loop {
-        let mut out = Outputs::with_quota(100_000);
-        let step = work.step(&cx, &mut out).unwrap();
-        let (records, skip) = out.into_parts();
-        for record in records {
-            let Payload::Chunks(part) = record.payload else { panic!("chunks are emitted") };
-            assert_eq!((part.part, part.title.as_deref()), (Part::Chunk, Some("Title")));
-            assert!(!part.items.is_empty());
-            sizes.push(part.items.len());
-            chunks.extend(part.items);
-        }
-        if step == Step::Done {
-            return (chunks, sizes, skip);
-        }
-        assert_eq!(skip, None);
-    }
-}
-
-fn chunks_of(changes: Value, kind: TextKind, content: &str) -> Vec<Chunk> {
-    run(&build(changes), "a.txt", text(content, kind)).0
-}
-
-fn reference(encoding: Encoding) -> &'static tiktoken_rs::CoreBPE {
-    match encoding {
-        Encoding::Cl100kBase => tiktoken_rs::cl100k_base_singleton(),
-        Encoding::O200kBase => tiktoken_rs::o200k_base_singleton(),
-    }
-}
+use support::{assert_sound, build, chunks_of, config, record, reference, registry, run, text};
 
 fn texts() -> Vec<(&'static str, String)> {
     let prose = "Call me Ishmael. Some years ago - never mind how long precisely - having little or no money in my purse, \
@@ -134,59 +62,6 @@ fn texts() -> Vec<(&'static str, String)> {
     ]
 }
 
-/// All that holds for any text and any setting.
-fn assert_sound(name: &str, content: &str, chunks: &[Chunk], encoding: Encoding, fits: impl Fn(&str) -> bool) {
-    let mut places = Vec::new();
-    let mut from = 0;
-    for (at, chunk) in chunks.iter().enumerate() {
-        let said: &str = &chunk.text;
-        assert_eq!(chunk.ordinal as usize, at, "{name}: ordinals are consecutive");
-        assert!(!said.trim().is_empty() && said.trim_end() == said, "{name}: {said:?}");
-        assert!(fits(said), "{name}: chunk {at} of {} bytes is too long", said.len());
-        let expected = reference(encoding).encode_ordinary(said).len();
-        assert_eq!(chunk.tokens as usize, expected, "{name}: tokens of chunk {at}: {said:?}");
-        // The slice is of the shared text, so its address says where it is from.
-        let start = said.as_ptr().addr();
-        places.push(start..start + said.len());
-        assert!(start + said.len() > from, "{name}: chunk {at} says nothing new");
-        from = start + said.len();
-    }
-    let mut said: Vec<&str> = chunks.iter().map(|chunk| &*chunk.text).collect();
-    said.sort_unstable();
-    assert!(said.windows(2).all(|pair| pair[0] != pair[1]), "{name}: no chunk twice");
-    let Some(base) = places.first().map(|first| first.start) else {
-        assert!(content.trim().is_empty(), "{name}: a text that says something has chunks");
-        return;
-    };
-    // The first chunk holds the first character that is not white space.
-    let base = base - (content.len() - content.trim_start().len())
-        + (chunks[0].text.len() - chunks[0].text.trim_start().len());
-    let missing = missing(content, base, &places, &said);
-    assert!(missing.is_none(), "{name}: nobody says {missing:?}");
-}
-
-/// A part of the text that is not white space, is in no chunk, and does not stand elsewhere as a whole chunk.
-fn missing<'a>(content: &'a str, base: usize, places: &[Range<usize>], said: &[&str]) -> Option<&'a str> {
-    let first_gap = |places: &[Range<usize>]| {
-        let mut covered = 0;
-        places.iter().cloned().chain(std::iter::once(content.len()..content.len())).find_map(|place| {
-            let gap = covered..place.start.max(covered);
-            covered = covered.max(place.end);
-            let text = content.get(gap).expect("cuts are at characters").trim();
-            (!text.is_empty()).then_some(text)
-        })
-    };
-    let mut places: Vec<_> = places.iter().map(|place| place.start - base..place.end - base).collect();
-    first_gap(&places)?;
-    // A chunk that was said before is left out, so where the same words stand again they are not missing.
-    for text in said {
-        let starts = content.char_indices().map(|(at, _)| at);
-        places.extend(starts.filter(|&at| content[at..].starts_with(text)).map(|at| at..at + text.len()));
-    }
-    places.sort_unstable_by_key(|place| place.start);
-    first_gap(&places)
-}
-
 #[test]
 fn counts_are_those_of_tiktoken() {
     for encoding in [Encoding::Cl100kBase, Encoding::O200kBase] {
@@ -206,10 +81,10 @@ fn every_text_is_covered_by_chunks_within_the_limit_with_exact_counts() {
         let stage = build(json!({"tokens": tokens, "overlap": overlap, "encoding": encoding.as_str()}));
         for (name, content) in texts() {
             let content = &content[..content.floor_char_boundary(tokens * 700)];
-            for kind in [TextKind::Plain, TextKind::Markdown] {
-                let (chunks, _, _) = run(&stage, "a.txt", text(content, kind));
+            for kind in [TextKind::Plain, TextKind::Markdown, TextKind::Code("none".into())] {
+                let run = run(&stage, "a.txt", text(content, kind));
                 let fits = |said: &str| reference(encoding).encode_ordinary(said).len() <= tokens;
-                assert_sound(name, content, &chunks, encoding, fits);
+                assert_sound(name, content, &run, encoding, fits);
             }
         }
     }
@@ -219,10 +94,10 @@ fn every_text_is_covered_by_chunks_within_the_limit_with_exact_counts() {
 fn characters_bound_chunks_as_well_and_tokens_are_counted_all_the_same() {
     let stage = build(json!({"characters": 300, "overlap": 30}));
     for (name, content) in texts() {
-        let (chunks, _, _) = run(&stage, "a.txt", text(&content, TextKind::Plain));
-        assert_sound(name, &content, &chunks, Encoding::Cl100kBase, |said| said.chars().count() <= 300);
+        let run = run(&stage, "a.txt", text(&content, TextKind::Plain));
+        assert_sound(name, &content, &run, Encoding::Cl100kBase, |said| said.chars().count() <= 300);
         if name == "one paragraph" {
-            assert!(chunks.iter().any(|chunk| chunk.text.len() > 250), "the room is used");
+            assert!(run.chunks.iter().any(|chunk| chunk.text.len() > 250), "the room is used");
         }
     }
 }
@@ -231,18 +106,17 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn any_text_is_counted_and_chunked_soundly(
-        content in "(word |[a-z]{1,12}[ .,]|# Head\n|```\n|- |\n|\n\n|    |\r\n|[0-9]{1,9}|日本語。|ный |'s |👩‍👧|\\PC){0,300}",
+        content in "(word |[a-z]{1,12}[ .,]|# Head\n|```\n|- |\n|~~~\n|a \\| b\n|\\| a \\| b \\|\n|\\|-\\|-\\|\n|\\| 1 \\|\n|Title\n==\n|\n\n|    |\r\n|[0-9]{1,9}|日本語。|ный |'s |👩‍👧|\\PC){0,300}",
         tokens in 8usize..60,
-        markdown in any::<bool>(),
+        kind in prop::sample::select(vec![TextKind::Plain, TextKind::Markdown, TextKind::Code("none".into())]),
     ) {
         let trimmed = content.trim_end();
         for encoding in [Encoding::Cl100kBase, Encoding::O200kBase] {
             prop_assert_eq!(Tokenizer::new(encoding).count(trimmed), reference(encoding).encode_ordinary(trimmed).len());
         }
-        let kind = if markdown { TextKind::Markdown } else { TextKind::Plain };
-        let chunks = chunks_of(json!({"tokens": tokens, "overlap": tokens / 4}), kind, &content);
+        let run = run(&build(json!({"tokens": tokens, "overlap": tokens / 4})), "a.txt", text(&content, kind));
         let fits = |said: &str| reference(Encoding::Cl100kBase).encode_ordinary(said).len() <= tokens;
-        assert_sound("any", &content, &chunks, Encoding::Cl100kBase, fits);
+        assert_sound("any", &content, &run, Encoding::Cl100kBase, fits);
     }
 }
 
@@ -260,8 +134,8 @@ fn a_document_that_fits_is_one_chunk() {
 fn nothing_but_white_space_is_skipped() {
     let long = " \n\t\u{3000}".repeat(300_000);
     for content in ["", " ", "\n\u{a0}\t\n", &long] {
-        let (chunks, sizes, skip) = run(&build(json!({})), "a.txt", text(content, TextKind::Markdown));
-        assert_eq!((chunks.len(), sizes.len(), skip.as_deref()), (0, 0, Some("empty")));
+        let run = run(&build(json!({})), "a.txt", text(content, TextKind::Markdown));
+        assert_eq!((run.chunks.len(), run.sizes.len(), run.skip.as_deref()), (0, 0, Some("empty")));
     }
 }
 
@@ -345,7 +219,7 @@ fn lines_and_pages_are_where_a_chunk_begins_and_ends() {
     let mut whole = text(&content, TextKind::Plain);
     whole.pages = pages.into();
     let stage = build(json!({"tokens": 100, "overlap": 20}));
-    let (chunks, _, _) = run(&stage, "a.txt", whole.clone());
+    let chunks = run(&stage, "a.txt", whole.clone()).chunks;
     let number = |line: &str| line.split(' ').nth(3).unwrap().parse::<u32>().unwrap();
     for chunk in &chunks {
         let (first, last) = (chunk.text.lines().next().unwrap(), chunk.text.lines().last().unwrap());
@@ -354,7 +228,7 @@ fn lines_and_pages_are_where_a_chunk_begins_and_ends() {
     }
     whole.lines = false;
     whole.pages = Arc::new([]);
-    let (chunks, _, _) = run(&stage, "a.txt", whole);
+    let chunks = run(&stage, "a.txt", whole).chunks;
     assert!(chunks.iter().all(|chunk| chunk.line_start.is_none() && chunk.line_end.is_none() && chunk.page.is_none()));
 }
 
@@ -365,7 +239,7 @@ fn file_types_have_their_own_sizes() {
     );
     let content: String = (0..500).map(|at| format!("value_{at} = {at}\n")).collect();
     let most = |name: &str| {
-        let (chunks, _, _) = run(&stage, name, text(&content, TextKind::Plain));
+        let chunks = run(&stage, name, text(&content, TextKind::Plain)).chunks;
         let longest = chunks.iter().map(|chunk| chunk.text.len()).max().unwrap();
         (chunks.iter().map(|chunk| chunk.tokens).max().unwrap(), longest)
     };

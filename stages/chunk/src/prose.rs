@@ -1,0 +1,99 @@
+//! Prose cut by a splitter that knows paragraphs, sentences and Markdown, in such a way that tables and fenced code stay
+//! whole. The only file that knows the splitter; which part of a text it sees is the caller's.
+
+use std::ops::Range;
+
+use text_splitter::{Characters, ChunkConfig, ChunkSizer, MarkdownSplitter, TextSplitter};
+
+use crate::counts::{TokenSizer, locate};
+use crate::limit::Unit;
+use crate::measure::{Measure, first_said};
+
+/// The chunks of a countable part of a text. No chunk ends within a `whole`, which fits one, and none begins there.
+pub(crate) fn split(
+    measure: &Measure,
+    text: &str,
+    part: Range<usize>,
+    markdown: bool,
+    wholes: &[Range<usize>],
+) -> Vec<Range<usize>> {
+    let limit = measure.limit;
+    let mut found = match limit.unit {
+        Unit::Tokens => {
+            let sizer = TokenSizer { counts: &measure.counts, text, limit: limit.size };
+            split_by(measure, sizer, text, part, markdown, wholes)
+        }
+        Unit::Characters => split_by(measure, Characters, text, part, markdown, wholes),
+    };
+    for index in 1..found.len() {
+        let (end, chunk) = (found[index - 1].end, &mut found[index]);
+        // The overlap would begin with the last rows of a table.
+        if end <= chunk.end && within(wholes, chunk.start).is_some() {
+            chunk.start = first_said(text, end..chunk.end).max(chunk.start);
+        }
+    }
+    found
+}
+
+fn split_by(
+    measure: &Measure,
+    sizer: impl ChunkSizer,
+    text: &str,
+    part: Range<usize>,
+    markdown: bool,
+    wholes: &[Range<usize>],
+) -> Vec<Range<usize>> {
+    let size = measure.limit.size.max(1);
+    let overlap = measure.limit.overlap.min(size - 1);
+    let sizer = WholeSizer { sizer: NothingIsSome { sizer, nothing: overlap + 1 }, text, wholes };
+    let config = ChunkConfig::new(size).with_sizer(sizer).with_overlap(overlap).expect("the overlap is below the size");
+    let seen = &text[part.clone()];
+    let found = |(offset, chunk): (usize, &str)| part.start + offset..part.start + offset + chunk.len();
+    if markdown {
+        MarkdownSplitter::new(config).chunk_indices(seen).map(found).collect()
+    } else {
+        TextSplitter::new(config).chunk_indices(seen).map(found).collect()
+    }
+}
+
+/// Measures white space alone as just too much for an overlap. Were it nothing, as a sizer has it, a chunk that ends in
+/// a thousand blank lines would be followed by a thousand that begin one line later and say nothing.
+struct NothingIsSome<S> {
+    sizer: S,
+    nothing: usize,
+}
+
+impl<S: ChunkSizer> ChunkSizer for NothingIsSome<S> {
+    fn size(&self, candidate: &str) -> usize {
+        if candidate.is_empty() { self.nothing } else { self.sizer.size(candidate) }
+    }
+}
+
+/// Measures a candidate that ends within a whole as if it went on to the end of that: so it goes there if it can, and
+/// ends before the whole if it cannot.
+struct WholeSizer<'a, S> {
+    sizer: S,
+    text: &'a str,
+    wholes: &'a [Range<usize>],
+}
+
+impl<S: ChunkSizer> ChunkSizer for WholeSizer<'_, S> {
+    fn size(&self, candidate: &str) -> usize {
+        if self.wholes.is_empty() {
+            return self.sizer.size(candidate);
+        }
+        match locate(self.text, candidate) {
+            Some(place) => match within(self.wholes, place.end) {
+                Some(whole) if place.start <= whole.start => self.sizer.size(&self.text[place.start..whole.end]),
+                _ => self.sizer.size(candidate),
+            },
+            None => self.sizer.size(candidate),
+        }
+    }
+}
+
+/// The whole that a place is in the midst of.
+fn within(wholes: &[Range<usize>], place: usize) -> Option<&Range<usize>> {
+    let whole = &wholes[wholes.partition_point(|whole| whole.start < place).checked_sub(1)?];
+    (place < whole.end).then_some(whole)
+}
