@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use docmill_api::{
-    BuildContext, Chunk, Chunks, Context, Digest, Document, Embedding, Node, Part, Payload, Record, Settled, Sink,
-    SourceItem, StageError, Vectors,
+    BuildContext, Chunk, Chunks, Context, Digest, Document, Embedding, Node, Part, Payload, Record, Rest, Settled,
+    Sink, SourceItem, StageError, Vectors,
 };
 
 /// The length of the vectors here.
@@ -70,7 +70,12 @@ pub(crate) async fn write(sink: &Arc<dyn Sink>, batch: Vec<Record>) -> u64 {
 
 /// Brings documents to rest.
 pub(crate) async fn settle(sink: &Arc<dyn Sink>, documents: &[&Arc<Document>], done: bool) -> Result<(), StageError> {
+    bring(sink, documents, if done { Rest::Done } else { Rest::Failed }).await
+}
+
+/// Brings documents to this rest.
+pub(crate) async fn bring(sink: &Arc<dyn Sink>, documents: &[&Arc<Document>], rest: Rest) -> Result<(), StageError> {
     let ended: Vec<Settled> =
-        documents.iter().map(|document| Settled { document: Arc::clone(document), done }).collect();
+        documents.iter().map(|document| Settled { document: Arc::clone(document), rest }).collect();
     sink.settle(&Context::detached(), &ended).await
 }

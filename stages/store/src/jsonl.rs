@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use docmill_api::{
-    BatchDefaults, BuildContext, Context, Digest, FieldSpec, FieldType, Issue, Node, PayloadKind, Record, Settled,
-    Sink, StageError, StageFactory, StageSpec, Tier, async_trait,
+    BatchDefaults, BuildContext, Context, Digest, FieldSpec, FieldType, Issue, Node, PayloadKind, Record, Rest,
+    Settled, Sink, StageError, StageFactory, StageSpec, Tier, async_trait,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -92,7 +92,7 @@ impl StageFactory for Jsonl {
         }
         let files =
             Files { directory, vectors: config.vectors, dimensions: embedding.dimensions, open: HashMap::new() };
-        Ok(Node::Sink(Arc::new(JsonlSink { files: Arc::new(Mutex::new(files)) })))
+        Ok(Node::Sink(Arc::new(JsonlSink { files: Arc::new(Mutex::new(files)), store: found.store })))
     }
 }
 
@@ -131,6 +131,8 @@ fn open(directory: &Path, identity: &Identity) -> Result<Identity, StageError> {
 
 struct JsonlSink {
     files: Arc<Mutex<Files>>,
+    /// The store's own id.
+    store: String,
 }
 
 impl JsonlSink {
@@ -154,15 +156,24 @@ impl Sink for JsonlSink {
     }
 
     async fn settle(&self, _cx: &Context, documents: &[Settled]) -> Result<(), StageError> {
-        let ended: Vec<(Version, bool)> = documents
-            .iter()
-            .filter_map(|settled| Some(((settled.document.id, settled.document.version()?), settled.done)))
-            .collect();
-        self.run(move |files| ended.into_iter().try_for_each(|(version, done)| files.settle(version, done))).await?
+        let ended: Vec<(Digest, Option<Digest>, Rest)> =
+            documents.iter().map(|settled| (settled.document.id, settled.document.version(), settled.rest)).collect();
+        self.run(move |files| {
+            ended.into_iter().try_for_each(|(document, version, rest)| match (rest, version) {
+                (Rest::Gone, _) => files.forget(document),
+                (_, Some(version)) => files.settle((document, version), rest == Rest::Done),
+                (_, None) => Ok(()),
+            })
+        })
+        .await?
     }
 
     async fn close(&self, _cx: &Context) -> Result<(), StageError> {
         Ok(())
+    }
+
+    fn identity(&self) -> Option<String> {
+        Some(self.store.clone())
     }
 }
 
@@ -213,7 +224,7 @@ impl Files {
         self.directory.join(PARTIAL).join(format!("{document}-{version}.jsonl"))
     }
 
-    fn finished(&self, (document, _): Version) -> PathBuf {
+    fn finished(&self, document: Digest) -> PathBuf {
         self.directory.join(format!("{document}.jsonl"))
     }
 
@@ -242,7 +253,7 @@ impl Files {
     }
 
     fn settle(&mut self, version: Version, done: bool) -> Result<(), StageError> {
-        let (partial, finished) = (self.partial(version), self.finished(version));
+        let (partial, finished) = (self.partial(version), self.finished(version.0));
         let wrong = |path: &Path, error: &std::io::Error| failed(&format!("replacing `{}`", path.display()), error);
         if !done {
             remove(&partial).map_err(|error| wrong(&partial, &error))?;
@@ -258,6 +269,11 @@ impl Files {
         }
         self.open.remove(&version);
         Ok(())
+    }
+
+    fn forget(&mut self, document: Digest) -> Result<(), StageError> {
+        let finished = self.finished(document);
+        remove(&finished).map_err(|error| failed(&format!("removing `{}`", finished.display()), &error))
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use docmill_api::{Context, Document, ErrorClass, Payload};
 
 use super::*;
-use crate::fixture::{chunks, context, document, settle, sink, write};
+use crate::fixture::{bring, chunks, context, document, settle, sink, write};
 
 async fn open_at(base: &Path, vectors: bool) -> Arc<dyn Sink> {
     let config = JsonlConfig { dir: "out".into(), vectors };
@@ -62,6 +62,19 @@ async fn a_changed_document_is_replaced_and_a_failed_one_leaves_the_former() {
     assert_eq!(lines(base.path(), &new).len(), 1);
     settle(&sink, &[&document("file:///a.txt", "")], true).await.expect("settled");
     assert!(lines(base.path(), &new).is_empty());
+}
+
+#[tokio::test]
+async fn a_document_that_is_gone_leaves_no_file() {
+    let base = tempfile::tempdir().expect("tempdir");
+    let sink = open_at(base.path(), false).await;
+    let (gone, other) = (document("file:///a.txt", "same"), document("file:///b.txt", "same"));
+    write(&sink, vec![chunks(&gone, "a", 0..2), chunks(&other, "b", 0..1)]).await;
+    settle(&sink, &[&gone, &other], true).await.expect("settled");
+    for _ in 0..2 {
+        bring(&sink, &[&gone], Rest::Gone).await.expect("forgotten, and again");
+    }
+    assert_eq!((lines(base.path(), &gone).len(), lines(base.path(), &other).len()), (0, 1));
 }
 
 #[tokio::test]

@@ -7,8 +7,10 @@
 //! | `sink` | appends, and replaces or takes back documents: the one committer |
 //! | `lookup` | what the table holds of given documents |
 //! | `index` | what is done once the run ends: full-text index, few files, no old versions |
+//! | `documents` | which documents it holds |
 //! | `search` | reads the table, also beside a run that writes it |
 
+mod documents;
 mod index;
 mod lookup;
 mod place;

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Int32Type, TimestampMicrosecondType};
 use arrow_array::{Array, RecordBatch};
-use docmill_api::{Embedding, Filter, Hit, Search, StageError, StoreInfo, async_trait};
+use docmill_api::{Embedding, Filter, Hit, Listed, Search, StageError, StoreInfo, async_trait};
 use futures::TryStreamExt;
 use lance_index::scalar::FullTextSearchQuery;
 use lancedb::arrow::SendableRecordBatchStream;
@@ -115,6 +115,11 @@ impl Search for LanceSearch {
         let found = self.find(Query::Words(text), limit, filter).await;
         found.map_err(|error| failed("searching by words", &error))
     }
+
+    async fn documents(&self, after: Option<&str>, limit: usize, filter: &Filter) -> Result<Listed, StageError> {
+        let table = self.table.query_snapshot().await.map_err(|error| failed("reading the table", &error))?;
+        super::documents::list(&table, after, limit, filter).await.map_err(|error| failed("listing documents", &error))
+    }
 }
 
 /// One query. Without a full-text index, or where rows came in after it, LanceDB reads the text itself: slower, and
@@ -156,7 +161,7 @@ fn under<Q: QueryBase>(query: Q, condition: Option<DfExpr>) -> Q {
 }
 
 /// The filter as an expression: values are literals in it, so nothing in them is ever read as SQL.
-fn predicate(filter: &Filter) -> Option<DfExpr> {
+pub(super) fn predicate(filter: &Filter) -> Option<DfExpr> {
     let is = |column: &str, value: &str| col(column).eq(lit(value));
     let mut condition = None;
     let fields = [("session_id", &filter.session_id), ("user_id", &filter.user_id), ("media_type", &filter.media_type)];

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
-use docmill_api::{Context, Digest, Record, Settled, Sink, StageError, async_trait};
+use docmill_api::{Context, Digest, Record, Rest, Settled, Sink, StageError, async_trait};
 use lancedb::Table;
 use lancedb::expr::DfExpr;
 use lancedb::table::NaNVectorBehavior;
@@ -26,12 +26,15 @@ const READ_DOCUMENTS_UP_TO: usize = 4_000_000;
 /// The sink: a committer, and the promise that whoever stops waiting for it does not stop it half-way.
 pub(super) struct LanceSink {
     committer: Arc<Mutex<Committer>>,
+    /// The store's own id.
+    store: Option<String>,
 }
 
 impl LanceSink {
     pub(super) async fn new(table: Table, dimensions: usize) -> Result<Self, StageError> {
         let unreadable = |error: lancedb::Error| StageError::fatal(failed("reading the table", &error).message);
         let schema = table.schema().await.map_err(unreadable)?;
+        let store = schema::identity(&schema).map(|identity| identity.store);
         let known = match table.count_rows(None).await.map_err(unreadable)? {
             0 => Known::Some(HashSet::new()),
             rows if rows <= READ_DOCUMENTS_UP_TO => Known::Unread,
@@ -39,7 +42,7 @@ impl LanceSink {
         };
         let held = HashMap::new();
         let committer = Committer { table, schema, dimensions, known, held, moment: 0, changed: false };
-        Ok(Self { committer: Arc::new(Mutex::new(committer)) })
+        Ok(Self { committer: Arc::new(Mutex::new(committer)), store })
     }
 }
 
@@ -57,17 +60,31 @@ impl Sink for LanceSink {
     }
 
     async fn settle(&self, _cx: &Context, documents: &[Settled]) -> Result<(), StageError> {
+        let gone: Vec<Digest> =
+            documents.iter().filter(|settled| settled.rest == Rest::Gone).map(|settled| settled.document.id).collect();
         let ended: Vec<(Version, bool)> = documents
             .iter()
-            .filter_map(|settled| Some(((settled.document.id, settled.document.version()?), settled.done)))
+            .filter(|settled| settled.rest != Rest::Gone)
+            .filter_map(|settled| {
+                Some(((settled.document.id, settled.document.version()?), settled.rest == Rest::Done))
+            })
             .collect();
         let mut committer = Arc::clone(&self.committer).lock_owned().await;
-        tokio::spawn(async move { committer.settle(&ended).await }).await.map_err(|error| stopped(&error))?
+        tokio::spawn(async move {
+            committer.forget(&gone).await?;
+            committer.settle(&ended).await
+        })
+        .await
+        .map_err(|error| stopped(&error))?
     }
 
     async fn close(&self, _cx: &Context) -> Result<(), StageError> {
         let mut committer = Arc::clone(&self.committer).lock_owned().await;
         tokio::spawn(async move { committer.close().await }).await.map_err(|error| stopped(&error))?
+    }
+
+    fn identity(&self) -> Option<String> {
+        self.store.clone()
     }
 }
 
@@ -263,6 +280,15 @@ impl Committer {
         }
         for version in &versions {
             self.held.remove(version);
+        }
+        Ok(())
+    }
+
+    /// Deletes all rows of documents that are no longer there.
+    async fn forget(&mut self, documents: &[Digest]) -> Result<(), StageError> {
+        for documents in documents.chunks(DOCUMENTS_A_QUERY) {
+            self.delete(&one_of("document", documents)).await?;
+            self.held.retain(|(document, _), _| !documents.contains(document));
         }
         Ok(())
     }

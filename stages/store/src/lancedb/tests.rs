@@ -8,13 +8,15 @@ use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Int32Type, TimestampMicrosecondType};
 use arrow_schema::DataType;
-use docmill_api::{Context, Document, ErrorClass, Filter, Hit, Part, Payload, Record, Search, Sink, StageFactory};
+use docmill_api::{
+    Context, Document, ErrorClass, Filter, Hit, Part, Payload, Record, Rest, Search, Sink, StageFactory,
+};
 use futures::{FutureExt, TryStreamExt};
 use lancedb::Table;
 use lancedb::query::ExecutableQuery;
 
 use super::{LanceDb, LanceDbConfig};
-use crate::fixture::{DIMENSIONS, chunks, context, document, settle, sink, write};
+use crate::fixture::{DIMENSIONS, bring, chunks, context, document, settle, sink, write};
 use crate::row::row_id;
 
 fn config() -> LanceDbConfig {
@@ -226,6 +228,53 @@ async fn a_failed_second_run_of_a_finished_version_keeps_its_rows() {
     assert_eq!(count(base.path()).await, 3, "the rows that this run wrote are gone, the others are not");
     settle(&sink, &[&one], false).await.expect("settled");
     assert_eq!(count(base.path()).await, 3, "told again, nothing more goes");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_that_is_gone_leaves_no_row_and_takes_no_other_with_it() {
+    let base = tempfile::tempdir().expect("a directory");
+    let (gone, other) = (document("file:///gone.txt", "same"), document("file:///other.txt", "same"));
+    let sink = open(base.path()).await;
+    write(&sink, vec![chunks(&gone, "zorb", 0..3), chunks(&other, "zorb", 0..2)]).await;
+    settle(&sink, &[&gone, &other], true).await.expect("settled");
+    // As a listing that finds it gone knows it: nothing was read, so there is neither content nor version.
+    let mut unread = (*gone).clone();
+    unread.content = None;
+    for _ in 0..2 {
+        bring(&sink, &[&Arc::new(unread.clone())], Rest::Gone).await.expect("forgotten, and again");
+    }
+    assert_eq!(count(base.path()).await, 2);
+    assert!(texts(base.path()).await.iter().all(|text| text.ends_with("other.txt")));
+    // It may come back.
+    write(&sink, vec![chunks(&gone, "zorb", 0..3)]).await;
+    settle(&sink, &[&gone], true).await.expect("settled");
+    assert_eq!(count(base.path()).await, 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn documents_are_listed_page_by_page_each_with_its_finished_rows() {
+    let base = tempfile::tempdir().expect("a directory");
+    let sink = open(base.path()).await;
+    let documents: Vec<Arc<Document>> =
+        (0..5).map(|number| document(&format!("file:///{number}.txt"), "old")).collect();
+    for document in &documents {
+        write(&sink, vec![chunks(document, "zorb", 0..3)]).await;
+        settle(&sink, &[document], true).await.expect("settled");
+    }
+    // In replacement: of the new version one row is there, and the old one is shown.
+    write(&sink, vec![chunks(&document("file:///3.txt", "new"), "zorb", 0..1)]).await;
+    let search = reader(base.path()).await;
+    let first = search.documents(None, 2, &Filter::default()).await.expect("listed");
+    assert_eq!(first.total, 5);
+    let uris: Vec<&str> = first.documents.iter().map(|stored| stored.uri.as_str()).collect();
+    assert_eq!(uris, ["file:///0.txt", "file:///1.txt"]);
+    let rest = search.documents(Some("file:///1.txt"), 10, &Filter::default()).await.expect("listed");
+    assert_eq!((rest.total, rest.documents.len()), (3, 3));
+    assert_eq!(rest.documents[1].uri, "file:///3.txt");
+    assert_eq!(rest.documents[1].version, documents[3].version().expect("read").to_string());
+    assert!(rest.documents.iter().all(|stored| (stored.chunks, stored.tokens, stored.summaries) == (3, 15, 0)));
+    let of_a_user = Filter { user_id: Some("nobody".into()), ..Filter::default() };
+    assert_eq!(search.documents(None, 10, &of_a_user).await.expect("listed").total, 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

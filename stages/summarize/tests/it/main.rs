@@ -27,7 +27,14 @@ fn default_config() -> Value {
 
 fn record(content: &str, kind: TextKind) -> Record {
     let item = SourceItem { uri: "file:///a.txt".into(), ..SourceItem::default() };
-    let text = Text { content: content.into(), kind, title: Some("Title".into()), pages: Arc::from([]), lines: true };
+    let text = Text {
+        content: content.into(),
+        kind,
+        title: Some("Title".into()),
+        pages: Arc::from([]),
+        blocks: Arc::new([]),
+        lines: true,
+    };
     Record { document: Arc::new(Document::admit(item, Digest::of(&[]))), payload: Payload::Text(text) }
 }
 
