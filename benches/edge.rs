@@ -42,6 +42,8 @@ fn main() {
         let raw = config::parse("bench.toml", PathBuf::new(), text, &[], std::iter::empty(), &registry).unwrap();
         let plan = Plan::from_raw(&raw, &registry, Machine { cpus: 1 }).unwrap().0;
         let options = RuntimeOptions {
+            alone: false,
+            ledger: None,
             worker: WorkerProgram::current().unwrap(),
             inputs: Vec::new(),
             results: false,

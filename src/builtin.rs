@@ -11,4 +11,5 @@ pub fn register(registry: &mut Registry) {
     docmill_summarize::register(registry);
     docmill_embed::register(registry);
     docmill_store::register(registry);
+    docmill_exec::register(registry);
 }

@@ -55,9 +55,12 @@ fn overdrafts(plan: &Plan) -> u64 {
     by_depth.iter().fold(0, |sum, overdraft| sum.saturating_add(*overdraft))
 }
 
-/// A blob or text is handed over whole, however large the document; chunks and vectors in parts; a reference is nothing
-/// to speak of.
+/// A blob or text is handed over whole, however large the document; chunks and vectors in parts, but for a program of the
+/// user's, whose parts are as large as it likes below its limit; a reference is nothing to speak of.
 fn hand_over(stage: &StagePlan, document: u64) -> u64 {
+    if let Some(limit) = output_limit(stage) {
+        return limit.max(OVERDRAFT);
+    }
     let gives = |kinds: &[PayloadKind]| stage.gives.iter().any(|kind| kinds.contains(kind));
     match (gives(&[PayloadKind::Blob, PayloadKind::Text]), gives(&[PayloadKind::Chunks, PayloadKind::Vectors])) {
         (true, _) => document.max(OVERDRAFT),
@@ -68,5 +71,10 @@ fn hand_over(stage: &StagePlan, document: u64) -> u64 {
 
 /// The largest document that a stage lets pass, where it has such a field.
 fn own_limit(stage: &StagePlan) -> Option<u64> {
-    stage.config.get("max_bytes").and_then(Value::as_u64)
+    stage.config.get("max_bytes").and_then(Value::as_u64).or_else(|| output_limit(stage))
+}
+
+/// The most that a stage makes of one input, where it has such a field.
+fn output_limit(stage: &StagePlan) -> Option<u64> {
+    stage.config.get("max_output").and_then(Value::as_u64)
 }

@@ -1,8 +1,9 @@
-//! Finds the kinds of stage that are missing between two ends, from what the registry's specs say they take and give.
+//! Finds the kinds of stage that are missing between two ends, from what they take and give unless told otherwise: a
+//! kind that can be told to take and give anything would be proposed for every gap.
 
 use std::collections::VecDeque;
 
-use docmill_api::{PayloadKind, Registry, StageSpec};
+use docmill_api::{PayloadKind, Ports, Registry, defaults};
 
 use super::graph::meet;
 use super::{Role, fields, settings};
@@ -19,26 +20,26 @@ pub(super) enum Bridge {
 
 /// The shortest way from what one stage gives to what another takes.
 pub(super) fn between(registry: &Registry, gives: &[PayloadKind], takes: &[PayloadKind]) -> Bridge {
-    let specs: Vec<(&'static str, StageSpec)> =
-        registry.kinds().filter_map(|kind| Some((kind, registry.get(kind)?.spec()))).collect();
-    let fits = |spec: &StageSpec| meet(gives, spec.takes) && meet(spec.gives, takes);
-    let direct: Vec<&'static str> = specs.iter().filter(|(_, spec)| fits(spec)).map(|(kind, _)| *kind).collect();
+    let usual = |kind| registry.get(kind).map(|factory| (kind, factory.ports(&defaults(&factory.spec().fields))));
+    let all: Vec<(&'static str, Ports)> = registry.kinds().filter_map(usual).collect();
+    let fits = |ports: &Ports| meet(gives, &ports.takes) && meet(&ports.gives, takes);
+    let direct: Vec<&'static str> = all.iter().filter(|(_, ports)| fits(ports)).map(|(kind, _)| *kind).collect();
     if !direct.is_empty() {
         return Bridge::One(direct);
     }
     let mut queue: VecDeque<(Vec<&'static str>, &[PayloadKind])> = VecDeque::from([(Vec::new(), gives)]);
     let mut seen: Vec<&'static str> = Vec::new();
     while let Some((chain, reached)) = queue.pop_front() {
-        for (kind, spec) in &specs {
-            if seen.contains(kind) || !meet(reached, spec.takes) {
+        for (kind, ports) in &all {
+            if seen.contains(kind) || !meet(reached, &ports.takes) {
                 continue;
             }
             seen.push(kind);
             let longer: Vec<&'static str> = chain.iter().copied().chain([*kind]).collect();
-            if meet(spec.gives, takes) {
+            if meet(&ports.gives, takes) {
                 return Bridge::Several(longer);
             }
-            queue.push_back((longer, spec.gives));
+            queue.push_back((longer, ports.gives.as_slice()));
         }
     }
     Bridge::None

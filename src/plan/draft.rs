@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use docmill_api::{ErasedFactory, FieldSpec, Registry, StageSpec};
+use docmill_api::{ErasedFactory, FieldSpec, Ports, Registry, StageSpec};
 use serde_json::{Map, Value};
 
 use super::fields::{self, Checker, Scope};
-use super::raw::dotted;
+use super::raw::{Origin, dotted};
 use super::settings::{self, Settings};
 use super::{Machine, Role, codes};
 
 /// What a stage id may be long: it stands in tables, metrics and file names.
-const MAX_ID: usize = 64;
+pub const MAX_ID: usize = 64;
 
 /// A stage before the graph is checked. What could not be read is `None`, after a complaint.
 pub(super) struct Draft {
@@ -29,6 +29,8 @@ pub(super) struct Kind {
     pub(super) name: String,
     pub(super) factory: Arc<dyn ErasedFactory>,
     pub(super) spec: StageSpec,
+    /// What it takes and gives as configured; all that its kind may, where its configuration is not readable.
+    pub(super) ports: Ports,
     pub(super) settings: Settings,
     /// Its own fields, defaults filled in; `None` after a complaint about one of them.
     pub(super) config: Option<Value>,
@@ -59,7 +61,8 @@ pub(super) fn read(cx: &mut Checker<'_>, id: &str, table: &Value, registry: &Reg
     let spec = factory.spec();
     let settings = settings::read(cx, &scope, given, &spec, machine);
     let config = own_fields(cx, &scope, given, &spec, factory.as_ref());
-    draft.kind = Some(Kind { name, factory, spec, settings, config });
+    let ports = config.as_ref().map_or_else(|| Ports::of(&spec), |config| factory.ports(config));
+    draft.kind = Some(Kind { name, factory, spec, ports, settings, config });
     draft
 }
 
@@ -84,7 +87,13 @@ fn find_kind(
         None => {
             let message = format!("{} has no `kind`", scope.what);
             let own = scope.path.last().map_or("", String::as_str);
+            // A variable or `--set` that names no stage of the file is a slip in the name, not a stage to be.
+            let meant = match cx.raw.origin(scope.path) {
+                Origin::Env { .. } | Origin::Set { .. } => fields::nearest(own, &stages_of_file(cx)),
+                Origin::Default | Origin::File { .. } => None,
+            };
             let help = match fields::nearest(own, &kinds) {
+                _ if meant.is_some() => format!("did you mean `stages.{}`?", meant.unwrap_or_default()),
                 Some(kind) => format!("add `kind = \"{kind}\"`"),
                 None => format!("add `kind = \"…\"`, one of {}", fields::list(&kinds, ", ")),
             };
@@ -106,6 +115,15 @@ fn find_kind(
             None
         }
     }
+}
+
+fn stages_of_file<'a>(cx: &Checker<'a>) -> Vec<&'a str> {
+    let stages = cx.raw.values.get("stages").and_then(Value::as_object);
+    let in_file = |id: &&String| {
+        let path = ["stages".to_owned(), (*id).clone()];
+        matches!(cx.raw.origin(&path), Origin::File { .. })
+    };
+    stages.into_iter().flat_map(Map::keys).filter(in_file).map(String::as_str).collect()
 }
 
 fn read_inputs(cx: &mut Checker<'_>, scope: &Scope<'_>, given: Option<&Value>, draft: &mut Draft) {

@@ -152,6 +152,7 @@ fake!(
         vec![
             FieldSpec::new("include", FieldType::List(Box::new(FieldType::Text)), json!([]), "patterns").required(),
             FieldSpec::new("hidden", FieldType::Bool, false.into(), "hidden files too"),
+            FieldSpec::new("exclude", FieldType::List(Box::new(FieldType::Text)), json!([]), "patterns"),
         ]
     )
 );
@@ -271,7 +272,7 @@ fake!(
             &[PayloadKind::Chunks],
             &[PayloadKind::Vectors],
             Tier::Service,
-            vec![text("model", "builtin").output(), text("base_url", ""),]
+            vec![text("model", "builtin").output(), text("base_url", ""), text("provider", "builtin")]
         )
     },
     fn embedding(config: &Value) -> Option<Embedding> {

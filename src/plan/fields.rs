@@ -192,7 +192,7 @@ fn scalar(ty: &FieldType, given: &Value) -> Result<Value, (&'static str, Option<
             | FieldType::Map(_),
             _,
         ) => wrong(None),
-        // A type that the contract gained after this was written: the stage's own decoding checks it.
+        // Anything goes, or a type that the contract gained after this was written: the stage's own decoding checks it.
         _ => Ok(given.clone()),
     }
 }
@@ -260,8 +260,9 @@ pub(super) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
         .map(|(_, other)| other)
 }
 
-/// `did you mean …?`, or all names.
-pub(super) fn nearest_or_list(name: &str, known: &[&str]) -> Option<String> {
+/// `did you mean …?`, or all names; `None` where there is none.
+#[must_use]
+pub fn nearest_or_list(name: &str, known: &[&str]) -> Option<String> {
     if let Some(other) = nearest(name, known) {
         return Some(format!("did you mean `{other}`?"));
     }

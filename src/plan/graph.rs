@@ -79,10 +79,10 @@ fn missing_inputs(cx: &mut Checker<'_>, draft: &Draft, drafts: &[Draft]) {
     let fitting: Vec<&str> = drafts
         .iter()
         .filter(|other| other.id != draft.id)
-        .filter(|other| other.kind.as_ref().is_some_and(|other| meet(other.spec.gives, kind.spec.takes)))
+        .filter(|other| other.kind.as_ref().is_some_and(|other| meet(&other.ports.gives, &kind.ports.takes)))
         .map(|other| other.id.as_str())
         .collect();
-    let takes = kinds(kind.spec.takes);
+    let takes = kinds(&kind.ports.takes);
     let help = match fitting.as_slice() {
         [] => format!("add `inputs = [\"…\"]` with a stage that gives {takes}"),
         [one] => format!("add `inputs = [\"{one}\"]`"),
@@ -95,7 +95,7 @@ fn missing_inputs(cx: &mut Checker<'_>, draft: &Draft, drafts: &[Draft]) {
 /// Complains about an edge whose ends do not fit, naming what is missing between them.
 fn edge(cx: &mut Checker<'_>, from: &Draft, to: &Draft, registry: &Registry) {
     let (Some(gives), Some(takes)) = (&from.kind, &to.kind) else { return };
-    let (gives, takes) = (gives.spec.gives, takes.spec.takes);
+    let (gives, takes) = (&gives.ports.gives, &takes.ports.takes);
     if meet(gives, takes) {
         return;
     }
@@ -158,7 +158,7 @@ fn waits_for(stage: &Draft, given: &Draft, drafts: &[Draft]) -> bool {
     let (Some(takes), Some(gives)) = (&stage.kind, &given.kind) else { return false };
     let unknown = |name: &String| !drafts.iter().any(|other| other.id == *name);
     let open = stage.inputs.is_empty() || !stage.inputs_read || stage.inputs.iter().any(|(name, _)| unknown(name));
-    stage.id != given.id && open && meet(gives.spec.gives, takes.spec.takes)
+    stage.id != given.id && open && meet(&gives.ports.gives, &takes.ports.takes)
 }
 
 /// Orders the stages so that each stands after its inputs, the file's order kept where it can be.

@@ -30,9 +30,12 @@ use serde_json::Value;
 pub use bound::{Bound, OVERDRAFT, bound};
 pub use build::{Machine, resolved};
 pub use diagnostic::{Diagnostic, Diagnostics, Location, Place, Severity};
+pub use draft::MAX_ID;
+pub use fields::nearest_or_list;
 pub use raw::{Origin, RawPipeline, Spans, dotted, locate};
-pub use run_table::run_defaults;
-pub use settings::{EngineField, engine_fields, role};
+pub use run_table::{MAX_THREADS, run_defaults, run_fields};
+pub use settings::{EngineField, engine_fields, engine_specs, role};
+pub use width::MAX as MAX_WIDTH;
 
 /// The most records that one edge may hold: a queue is there to ride out unevenness, not to store a pile.
 pub(crate) const MAX_QUEUE: i64 = 100_000;

@@ -11,7 +11,7 @@ use super::settings::LEAST_MEMORY;
 use super::{Durability, Machine, RunSettings, codes};
 
 /// More threads than any machine that this is built for has CPUs.
-const MAX_THREADS: i64 = 1024;
+pub const MAX_THREADS: i64 = 1024;
 
 /// The defaults of `[run]`: the weakest layer of every configuration.
 #[must_use]
@@ -33,7 +33,7 @@ pub(super) fn read(cx: &mut Checker<'_>, machine: Machine) -> RunSettings {
     };
     let scope = Scope { what: "`[run]`", path: &path };
     let threads = threads(cx, &scope, given.remove("cpu_threads").as_ref(), machine);
-    let checked = fields::table(cx, &scope, &specs(), &["cpu_threads"], &given);
+    let checked = fields::table(cx, &scope, &run_fields(), &["cpu_threads"], &given);
     let memory = fields::size(checked.get("memory")).unwrap_or(LEAST_MEMORY);
     if memory < LEAST_MEMORY {
         let message = format!("`memory` in `[run]` must be at least {}, found {}", Size(LEAST_MEMORY), Size(memory));
@@ -59,14 +59,21 @@ pub(super) fn read(cx: &mut Checker<'_>, machine: Machine) -> RunSettings {
     }
 }
 
-fn specs() -> Vec<FieldSpec> {
+/// The fields of `[run]`, but `cpu_threads`, which is a number or `"auto"`.
+#[must_use]
+pub fn run_fields() -> Vec<FieldSpec> {
     let defaults = run_defaults();
-    let field = |name: &'static str, ty| FieldSpec::new(name, ty, defaults[name].clone(), "");
+    let field = |name: &'static str, ty, doc| FieldSpec::new(name, ty, defaults[name].clone(), doc);
+    let durability = FieldType::Choice(&["process", "power"]);
     vec![
-        field("memory", FieldType::Size),
-        field("state", FieldType::Text),
-        field("durability", FieldType::Choice(&["process", "power"])),
-        field("drain", FieldType::Duration),
+        field(
+            "memory",
+            FieldType::Size,
+            "Bytes of documents in flight, all queues and stages together; at least 16MiB.",
+        ),
+        field("state", FieldType::Text, "The directory of what outlives a run, relative to the pipeline file."),
+        field("durability", durability, "What an accepted document survives; this version knows `process` only."),
+        field("drain", FieldType::Duration, "How long a stop lets work in hand finish."),
     ]
 }
 

@@ -110,7 +110,7 @@ pub(super) fn read(
         .filter(|(key, _)| KEYS.contains(&key.as_str()) && !matches!(key.as_str(), "kind" | "inputs" | "width"))
         .map(|(key, value)| (key.clone(), value.clone()))
         .collect();
-    let checked = fields::table(cx, scope, &specs(spec), KEYS, &own);
+    let checked = fields::table(cx, scope, &engine_specs(spec), KEYS, &own);
     let isolated = checked.get("isolation").and_then(Value::as_str) == Some("process");
     let settings = Settings {
         accept: texts(checked.get("accept")),
@@ -126,23 +126,35 @@ pub(super) fn read(
     settings
 }
 
-/// The engine's keys as field specs, checked like a stage's own.
-fn specs(spec: &StageSpec) -> Vec<FieldSpec> {
-    let count = |name, max, default: i64| FieldSpec::new(name, FieldType::Integer { min: 1, max }, default.into(), "");
-    let time = |name, default: &str| FieldSpec::new(name, FieldType::Duration, default.into(), "");
-    let retry = vec![count("attempts", 1000, 3), time("min", "200ms"), time("max", "5s"), time("total", "10m")];
+/// The engine's keys as field specs, checked like a stage's own; all but `kind`, `inputs` and `width`, which are of no
+/// one type. What those at the top do is said by [`engine_fields`].
+#[must_use]
+pub fn engine_specs(spec: &StageSpec) -> Vec<FieldSpec> {
+    let count =
+        |name, max, default: i64, doc| FieldSpec::new(name, FieldType::Integer { min: 1, max }, default.into(), doc);
+    let time = |name, default: &str, doc| FieldSpec::new(name, FieldType::Duration, default.into(), doc);
+    let retry = vec![
+        count("attempts", 1000, 3, "Attempts in all, the first included."),
+        time("min", "200ms", "The delay before the second attempt; it doubles from there, with jitter."),
+        time("max", "5s", "The longest delay."),
+        time("total", "10m", "The most time that the attempts and delays of one record may take together."),
+    ];
     let timeout = docmill_api::units::Span(spec.timeout).to_string();
     let mut all = vec![
         FieldSpec::new("accept", FieldType::List(Box::new(FieldType::Text)), json!([]), ""),
-        count("queue", super::MAX_QUEUE, QUEUE),
-        time("timeout", &timeout),
+        count("queue", super::MAX_QUEUE, QUEUE, ""),
+        time("timeout", &timeout, ""),
         FieldSpec::new("retry", FieldType::Table(retry), json!({}), ""),
     ];
     if let Some(batch) = spec.batch {
         let wait = docmill_api::units::Span(batch.wait).to_string();
         let tokens = i64::try_from(batch.tokens).unwrap_or(i64::MAX);
         let items = i64::try_from(batch.items).unwrap_or(i64::MAX);
-        let parts = vec![count("items", 100_000, items), count("tokens", i64::MAX, tokens), time("wait", &wait)];
+        let parts = vec![
+            count("items", 100_000, items, "Items: chunks, or records where a record holds none."),
+            count("tokens", i64::MAX, tokens, "Tokens."),
+            time("wait", &wait, "The age of its oldest item."),
+        ];
         all.push(FieldSpec::new("batch", FieldType::Table(parts), json!({}), ""));
     }
     if spec.tier == Tier::Cpu {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use docmill_api::{PayloadKind, Tier};
+use docmill_api::{FieldSpec, FieldType, PayloadKind, Tier};
 
 use super::fakes::{PIPELINE, plan, plan_with, told};
 use super::{Bound, Isolation, Plan, Role, Width, bound, codes};
@@ -376,6 +376,11 @@ fn names_and_kinds() {
         "E0021 11:8 unknown kind `pars` in stage `parse` | did you mean `parse`?",
     );
     only(&broken("kind = \"parse\"\n", ""), "E0022 10:9 stage `parse` has no `kind` | add `kind = \"parse\"`");
+    // A stage that only a setting names is a slip in its name.
+    let slip = plan_with(PIPELINE, &["stages.embde.width=8"], &[]).expect_err("there is no such stage");
+    let all = told(&slip);
+    let wanted = "E0022 --set stages.embde.width=8 stage `embde` has no `kind` | did you mean `stages.embed`?";
+    assert!(all.iter().any(|one| one == wanted), "{all:?}");
     only(
         &complaints(""),
         "E0020 file the pipeline has no stages | add `[stages.NAME]` with a `kind` for the source, the sink and what lies between",
@@ -525,4 +530,107 @@ fn the_reference_page_is_what_the_code_says() {
     ids.sort_unstable();
     ids.dedup();
     assert_eq!(ids.len(), codes::ALL.len(), "no code stands for two things");
+}
+
+/// A kind that takes and gives what it is told, as a program of the user's does.
+struct Flexible;
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FlexibleConfig {
+    takes: Vec<PayloadKind>,
+    gives: Vec<PayloadKind>,
+    #[expect(dead_code, reason = "only decoded")]
+    max_output: docmill_api::units::Size,
+    config: serde_json::Map<String, serde_json::Value>,
+}
+
+#[docmill_api::async_trait]
+impl docmill_api::StageFactory for Flexible {
+    type Config = FlexibleConfig;
+    const KIND: &'static str = "flexible";
+    const REVISION: u32 = 1;
+    fn spec() -> docmill_api::StageSpec {
+        const ALL: &[PayloadKind] = &[PayloadKind::Blob, PayloadKind::Text, PayloadKind::Chunks];
+        let kinds = || FieldType::List(Box::new(FieldType::Choice(&["blob", "text", "chunks"])));
+        let text = serde_json::json!(["text"]);
+        let any = FieldType::Map(Box::new(FieldType::Any));
+        docmill_api::StageSpec {
+            summary: "a stage of the tests",
+            takes: ALL,
+            gives: ALL,
+            tier: Tier::Io,
+            fields: vec![
+                FieldSpec::new("takes", kinds(), text.clone(), "what it takes").output(),
+                FieldSpec::new("gives", kinds(), text, "what it gives").output(),
+                FieldSpec::new("max_output", FieldType::Size, "64MiB".into(), "the most that it gives"),
+                FieldSpec::new("config", any, serde_json::json!({}), "anything").output(),
+            ],
+            batch: None,
+            width: Some(1),
+            timeout: Duration::from_secs(30),
+            guarantees: "none",
+            example: "kind = \"flexible\"",
+        }
+    }
+    fn validate(config: &FlexibleConfig) -> Vec<docmill_api::Issue> {
+        let empty = config.config.get("bad").is_some();
+        empty.then(|| docmill_api::Issue::new("config", "is bad")).into_iter().collect()
+    }
+    fn ports(config: &FlexibleConfig) -> Option<docmill_api::Ports> {
+        Some(docmill_api::Ports { takes: config.takes.clone(), gives: config.gives.clone() })
+    }
+    async fn build(
+        _config: FlexibleConfig,
+        _cx: &docmill_api::BuildContext,
+    ) -> Result<docmill_api::Node, docmill_api::StageError> {
+        Err(docmill_api::StageError::fatal("a fake is never built"))
+    }
+}
+
+/// The good pipeline with a flexible stage between `parse` and `chunk`, whose table has these lines.
+fn flexible(lines: &str) -> Result<Plan, Vec<String>> {
+    let mut registry = super::fakes::registry();
+    registry.add::<Flexible>();
+    let text = PIPELINE.replacen("kind = \"chunk\"\ninputs = [\"parse\"]", "kind = \"chunk\"\ninputs = [\"own\"]", 1);
+    let text = format!("{text}\n[stages.own]\nkind = \"flexible\"\ninputs = [\"parse\"]\n{lines}\n");
+    let none = std::iter::empty();
+    let raw = crate::config::parse("pipeline.toml", "/project".into(), text, &[], none, &registry).expect("it is TOML");
+    Plan::from_raw(&raw, &registry, super::Machine { cpus: 4 }).map(|(plan, _)| plan).map_err(|found| told(&found))
+}
+
+#[test]
+fn a_kind_may_take_and_give_what_its_configuration_says() {
+    let plan = flexible("config = { deep = { list = [1, 2.5, true] } }").expect("text to text unless set");
+    let own = plan.stage("own").expect("there");
+    assert_eq!((own.takes.as_slice(), own.gives.as_slice()), (&[PayloadKind::Text][..], &[PayloadKind::Text][..]));
+    assert_eq!(own.config["config"], serde_json::json!({ "deep": { "list": [1, 2.5, true] } }));
+    let wrong = flexible("gives = [\"chunks\"]").expect_err("chunk takes text");
+    only(&wrong, "E0032 19:11 `chunk` takes text, `own` gives chunks | no known kind leads from chunks to text");
+    let wrong = flexible("takes = [\"blob\"]").expect_err("parse gives text");
+    assert!(wrong.len() == 1 && wrong[0].contains("`own` takes blob, `parse` gives text"), "{wrong:?}");
+}
+
+#[test]
+fn a_configuration_that_cannot_be_read_is_complained_about_once() {
+    let wrong = flexible("gives = [\"chunks\"]\nconfig = { bad = true }").expect_err("it is bad");
+    assert!(wrong.len() == 1 && wrong[0].contains("`config` in stage `own`: is bad"), "{wrong:?}");
+}
+
+#[test]
+fn a_kind_that_fits_everywhere_is_proposed_nowhere() {
+    let mut registry = super::fakes::registry();
+    registry.add::<Flexible>();
+    let text =
+        PIPELINE.replacen("kind = \"chunk\"\ninputs = [\"parse\"]", "kind = \"chunk\"\ninputs = [\"download\"]", 1);
+    let none = std::iter::empty();
+    let raw = crate::config::parse("pipeline.toml", "/project".into(), text, &[], none, &registry).expect("it is TOML");
+    let found = told(&Plan::from_raw(&raw, &registry, super::Machine { cpus: 4 }).expect_err("blob is no text"));
+    assert!(found[0].ends_with("put a stage of kind `parse` between `download` and `chunk`"), "{found:?}");
+}
+
+#[test]
+fn what_a_program_may_give_at_once_is_part_of_the_bound() {
+    let overdraft = |lines: &str| bound(&flexible(lines).expect("good")).overdraft;
+    assert_eq!(overdraft("max_output = \"200MiB\"") - overdraft("max_output = \"100MiB\""), 100 << 20);
 }

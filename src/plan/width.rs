@@ -7,7 +7,7 @@ use super::fields::{self, Checker, Scope};
 use super::{Diagnostic, Machine, Role, Width, codes, settings};
 
 /// The widest that any stage may become. Beyond it, a stage's own bookkeeping costs more than another worker brings.
-const MAX: usize = 256;
+pub const MAX: usize = 256;
 
 const EXPECTED: &str = "a whole number from 1 to 256, \"auto\", or { min = 1, max = 8 }";
 

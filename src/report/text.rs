@@ -31,8 +31,10 @@ pub fn size(bytes: u64) -> String {
 /// A document's place as a person knows it: a path for a file, so that it can be pasted; the URI for all else.
 #[must_use]
 pub fn place(uri: &str) -> String {
-    let path = url::Url::parse(uri).ok().filter(|url| url.scheme() == "file").and_then(|url| url.to_file_path().ok());
-    path.map_or_else(|| uri.to_owned(), |path| path.display().to_string())
+    let Some(url) = url::Url::parse(uri).ok().filter(|url| url.scheme() == "file") else { return uri.to_owned() };
+    // A member of an archive has no path of its own: the archive's, and behind it which member.
+    let member = url.fragment().map(|member| format!("#{member}")).unwrap_or_default();
+    url.to_file_path().map_or_else(|()| uri.to_owned(), |path| format!("{}{member}", path.display()))
 }
 
 /// The report as a few lines for people.

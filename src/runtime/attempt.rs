@@ -42,7 +42,8 @@ impl NodeRuntime {
                 return Err(Trouble::Failed { error: StageError::rejected(self.timed_out()), emitted: went.emitted });
             };
             spent += ran.busy;
-            let (work, outputs, result) = self.account(ran).map_err(Trouble::failed)?;
+            let (work, mut outputs, result) = self.account(ran).map_err(Trouble::failed)?;
+            self.let_in(token, outputs.take_found())?;
             let (records, skip) = outputs.into_parts();
             went.skip = skip.or(went.skip);
             let step = match result {

@@ -12,6 +12,7 @@ use super::budget::Budget;
 use super::edge::{Inlet, Outlet};
 use super::gate::Gate;
 use super::intake::{IN_FLIGHT, Intake};
+use super::memory::Memory;
 use super::node::{Job, NodeRuntime, SinkHandle};
 use super::settle::Store;
 use super::shared::Shared;
@@ -50,7 +51,7 @@ impl Topology {
             error: StageError::fatal(format!("cannot start the CPU pool: {error}")),
         })?;
         let budget = Budget::new(plan.run.memory);
-        let shared = Arc::new(Shared::new(budget, pool, options.results, options.watch_polls));
+        let shared = Arc::new(Shared::new(budget, pool, options));
         let mut edges = Edges::open(&plan);
         let mut topology = Self { plan, shared, intakes: Vec::new(), nodes: Vec::new(), stores: Vec::new() };
         let places = Arc::new(Semaphore::new(IN_FLIGHT));
@@ -61,6 +62,12 @@ impl Topology {
             let node = build_node(&topology.plan, &stage, registry, options).await?;
             let ends = edges.take(index);
             topology.place(stage, node, ends, options, &places, &sequence);
+        }
+        let stores: Vec<Option<String>> = topology.stores.iter().map(|store| store.handle.sink.identity()).collect();
+        if let Some(memory) =
+            options.ledger.clone().and_then(|ledger| Memory::new(ledger, &stores, topology.plan.fingerprint))
+        {
+            let _ = topology.shared.memory.set(memory);
         }
         topology.intakes.reverse();
         topology.nodes.reverse();
@@ -89,6 +96,7 @@ impl Topology {
                     shared,
                     fingerprint: self.plan.fingerprint,
                     places: Arc::clone(places),
+                    origin: Arc::default(),
                     sequence: Arc::clone(sequence),
                 };
                 self.intakes.push((intake, source));

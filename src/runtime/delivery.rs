@@ -11,6 +11,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use docmill_api::{CancellationToken, Document, StageError};
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
+use super::origin::Origin;
+
 /// Why a document failed, and where.
 #[derive(Clone, Debug)]
 pub(crate) struct Failure {
@@ -26,6 +28,8 @@ pub(crate) struct Made {
     pub(crate) chunks: u64,
     pub(crate) tokens: u64,
     pub(crate) summary: Option<String>,
+    /// How its text was cut, as the stage that cut it says.
+    pub(crate) strategy: Option<String>,
 }
 
 #[derive(Debug, Default)]
@@ -33,6 +37,16 @@ struct Outcome {
     failure: Option<Failure>,
     skip: Option<(Arc<str>, String)>,
     made: Made,
+}
+
+/// A document as the intake lets it in.
+#[derive(Debug)]
+pub(crate) struct Admitted {
+    pub(crate) sequence: u64,
+    pub(crate) document: Arc<Document>,
+    pub(crate) origin: Arc<Origin>,
+    pub(crate) gone: bool,
+    pub(crate) place: OwnedSemaphorePermit,
 }
 
 /// One document under way.
@@ -50,24 +64,28 @@ pub(crate) struct Delivery {
     bytes: AtomicU64,
     peak_bytes: AtomicU64,
     board: Arc<Board>,
+    /// The door that it came in by, where documents found inside it come in too.
+    pub(crate) origin: Arc<Origin>,
+    /// Whether it is no longer there, and only its rows are to go.
+    pub(crate) gone: bool,
+    unchanged: AtomicBool,
     /// The document's place among those in flight.
     place: Mutex<Option<OwnedSemaphorePermit>>,
 }
 
 impl Delivery {
     /// Begins a delivery with one token.
-    pub(crate) fn begin(
-        sequence: u64,
-        document: Arc<Document>,
-        board: &Arc<Board>,
-        place: OwnedSemaphorePermit,
-    ) -> Token {
+    pub(crate) fn begin(admitted: Admitted, board: &Arc<Board>) -> Token {
+        let Admitted { sequence, document, origin, gone, place } = admitted;
         let delivery = Arc::new(Self {
             sequence,
             admitted: document,
+            origin,
+            gone,
             read: OnceLock::new(),
             outstanding: AtomicUsize::new(1),
             failed: AtomicBool::new(false),
+            unchanged: AtomicBool::new(false),
             outcome: Mutex::default(),
             cancel: board.abort.child_token(),
             bytes: AtomicU64::new(0),
@@ -83,11 +101,18 @@ impl Delivery {
         self.read.get().unwrap_or(&self.admitted)
     }
 
-    /// Notes the document as a stage hands it on: the first with content gives the version.
-    pub(crate) fn note(&self, document: &Arc<Document>) {
-        if document.content.is_some() && self.read.get().is_none() {
-            let _ = self.read.set(Arc::clone(document));
-        }
+    /// Notes the document as a stage hands it on: the first with content gives the version. Says whether this was it.
+    pub(crate) fn note(&self, document: &Arc<Document>) -> bool {
+        document.content.is_some() && self.read.get().is_none() && self.read.set(Arc::clone(document)).is_ok()
+    }
+
+    /// Marks it as stored already, just as it is.
+    pub(crate) fn keep_unchanged(&self) {
+        self.unchanged.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_unchanged(&self) -> bool {
+        self.unchanged.load(Ordering::Relaxed)
     }
 
     pub(crate) fn is_cancelled(&self) -> bool {
@@ -181,6 +206,9 @@ impl Token {
             if made.summary.is_some() {
                 outcome.made.summary = made.summary;
             }
+            if made.strategy.is_some() {
+                outcome.made.strategy = made.strategy;
+            }
         }
         self.settle();
     }
@@ -255,7 +283,8 @@ mod tests {
         let item = SourceItem { uri: "file:///a".into(), ..SourceItem::default() };
         let document = Arc::new(Document::admit(item, Digest::of(&[])));
         let place = Arc::new(Semaphore::new(1)).try_acquire_owned().expect("one place");
-        Delivery::begin(1, document, board, place)
+        let admitted = Admitted { sequence: 1, document, origin: Arc::default(), gone: false, place };
+        Delivery::begin(admitted, board)
     }
 
     #[test]

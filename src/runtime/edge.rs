@@ -9,6 +9,7 @@ use futures::future::select_all;
 
 use super::budget::Charge;
 use super::delivery::Token;
+use super::origin::Doorstop;
 use crate::monitor::StageCounters;
 
 /// A record on its way: with its share in the document's delivery and the memory it is charged for.
@@ -26,13 +27,15 @@ pub(crate) struct Held {
     _charge: Charge,
     delivery: Arc<super::delivery::Delivery>,
     bytes: u64,
+    /// Of a reference: whoever holds it may find further documents.
+    _door: Option<Doorstop>,
 }
 
 impl Held {
-    pub(crate) fn new(charge: Charge, token: &Token, bytes: u64) -> Arc<Self> {
+    pub(crate) fn new(charge: Charge, token: &Token, bytes: u64, door: Option<Doorstop>) -> Arc<Self> {
         let delivery = Arc::clone(token.delivery());
         delivery.holds(bytes);
-        Arc::new(Self { _charge: charge, delivery, bytes })
+        Arc::new(Self { _charge: charge, delivery, bytes, _door: door })
     }
 }
 

@@ -21,7 +21,9 @@ mod delivery;
 mod edge;
 mod gate;
 mod intake;
+mod memory;
 mod node;
+mod origin;
 mod retry;
 mod serve;
 mod settle;
@@ -43,6 +45,7 @@ pub use tier::child::serve as serve_stage_worker;
 pub use tier::process::WorkerProgram;
 
 use crate::control::Command;
+use crate::ledger::Ledger;
 use crate::monitor::{QueueSnapshot, Snapshot, StageCounters, StageSnapshot, Tally};
 use node::{NodeRuntime, supervise};
 use shared::Shared;
@@ -52,8 +55,12 @@ use shared::Shared;
 pub struct RuntimeOptions {
     /// Which program a child process is.
     pub worker: WorkerProgram,
+    /// What is remembered of earlier runs; without it every document is done.
+    pub ledger: Option<Arc<Ledger>>,
     /// Documents that replace what the sources list.
     pub inputs: Vec<String>,
+    /// Whether documents found inside others are left out: a rehearsal over a sample.
+    pub alone: bool,
     /// Whether to keep what each document's caller is told.
     pub results: bool,
     /// Whether to note the longest poll of any task, for a test that the event loop is never blocked.

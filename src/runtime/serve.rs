@@ -5,7 +5,10 @@ use std::panic::AssertUnwindSafe;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
-use docmill_api::{CancellationToken, Context, ErrorClass, Outputs, Part, Payload, Record, StageError};
+use docmill_api::{
+    CancellationToken, Context, Document, ErrorClass, Outputs, Part, Payload, PayloadKind, Record, SourceItem,
+    StageError,
+};
 use futures::FutureExt;
 
 use super::delivery::{Made, Token};
@@ -205,16 +208,47 @@ impl NodeRuntime {
     }
 
     /// Hands records on, waiting for memory and for room.
-    async fn hand_on(&self, token: &Token, outputs: Outputs) -> Result<Went, Trouble> {
+    async fn hand_on(&self, token: &Token, mut outputs: Outputs) -> Result<Went, Trouble> {
+        self.let_in(token, outputs.take_found())?;
         let (records, skip) = outputs.into_parts();
         let emitted = self.send_all(token, records).await?;
         Ok(Went { emitted, skip })
     }
 
+    /// Brings documents found inside this one to its source's door, under the same session and user.
+    pub(super) fn let_in(&self, token: &Token, found: Vec<SourceItem>) -> Result<(), Trouble> {
+        if found.is_empty() || self.shared.alone {
+            return Ok(());
+        }
+        if !self.plan.takes.contains(&PayloadKind::Reference) {
+            let message = "a stage that takes no references found documents: their source may have ended by now";
+            return Err(Trouble::failed(StageError::rejected(message)));
+        }
+        let delivery = token.delivery();
+        let document = delivery.document();
+        for item in found {
+            let (session_id, user_id) = (document.session_id.clone(), document.user_id.clone());
+            delivery.origin.find(SourceItem { session_id, user_id, ..item });
+        }
+        Ok(())
+    }
+
+    /// Whether a document that was just read is stored with this very content, by what is remembered.
+    async fn is_stored(&self, document: &Document) -> Result<bool, Closed> {
+        let Some(memory) = self.shared.memory.get() else { return Ok(false) };
+        memory.holds(document).await.map_err(|error| {
+            self.shared.halt(&self.id, error);
+            Closed
+        })
+    }
+
     pub(super) async fn send_all(&self, token: &Token, records: Vec<Record>) -> Result<usize, Closed> {
         let emitted = records.len();
         for record in records {
-            token.delivery().note(&record.document);
+            if token.delivery().note(&record.document) && self.is_stored(&record.document).await? {
+                token.delivery().keep_unchanged();
+                return Ok(0);
+            }
             if let Payload::Blob(blob) = &record.payload {
                 self.shared.counters.bytes.fetch_add(blob.bytes.len() as u64, Relaxed);
             }
@@ -229,7 +263,7 @@ impl NodeRuntime {
                     charge
                 }
             };
-            let held = Held::new(charge, token, bytes);
+            let held = Held::new(charge, token, bytes, None);
             let media_type = record.document.media_type.clone();
             let (sent, blocked) = self.outlet.send(record, token, Some(held)).await?;
             if sent == 0 {
@@ -253,13 +287,19 @@ pub(super) enum Done {
 }
 
 fn made(record: &Record, rows: u64, wants_results: bool) -> Made {
-    let Payload::Vectors(vectors) = &record.payload else { return Made { rows, ..Made::default() } };
-    match vectors.chunks.part {
+    let chunks = match &record.payload {
+        Payload::Vectors(vectors) => &vectors.chunks,
+        Payload::Chunks(chunks) => chunks,
+        _ => return Made { rows, ..Made::default() },
+    };
+    let strategy = record.document.metadata.get("strategy").and_then(|strategy| strategy.as_str());
+    let strategy = strategy.filter(|_| wants_results).map(str::to_owned);
+    match chunks.part {
         Part::Chunk => {
-            Made { rows, chunks: vectors.chunks.items.len() as u64, tokens: vectors.chunks.tokens(), summary: None }
+            Made { rows, chunks: chunks.items.len() as u64, tokens: chunks.tokens(), strategy, ..Made::default() }
         }
         Part::Summary => {
-            let summary = vectors.chunks.items.first().filter(|_| wants_results).map(|chunk| chunk.text.to_string());
+            let summary = chunks.items.first().filter(|_| wants_results).map(|chunk| chunk.text.to_string());
             Made { rows, summary, ..Made::default() }
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use docmill_api::{Context, ErrorClass, Settled, StageError};
+use docmill_api::{Context, ErrorClass, Rest, Settled, StageError};
 use futures::FutureExt;
 use serde_json::json;
 use tokio::sync::oneshot;
@@ -21,6 +21,9 @@ use crate::plan::Retry;
 /// How many documents are settled in one call: one delete for them all, and one timeout.
 const GROUP: usize = 512;
 
+/// How long nothing has come to an end before a run that waits for documents brings its indexes up to date.
+const REST: Duration = Duration::from_secs(2);
+
 /// A sink as the settler knows it.
 pub(crate) struct Store {
     pub(crate) id: Arc<str>,
@@ -31,7 +34,7 @@ pub(crate) struct Store {
 
 /// Settles documents until `finished` says that no further record can end, then closes the sinks.
 pub(crate) async fn settle(shared: Arc<Shared>, stores: Vec<Store>, mut finished: oneshot::Receiver<()>) {
-    let mut last = false;
+    let (mut last, mut unindexed) = (false, false);
     let mut turn = Turn::begin();
     loop {
         let deliveries = shared.board.take();
@@ -41,14 +44,25 @@ pub(crate) async fn settle(shared: Arc<Shared>, stores: Vec<Store>, mut finished
             }
             tokio::select! {
                 () = shared.board.arrived() => {}
+                () = tokio::time::sleep(REST), if unindexed && shared.waits.load(Relaxed) => {
+                    unindexed = false;
+                    close(&shared, &stores).await;
+                }
                 // All stages have ended: what is on the board by now is the last.
                 _ = &mut finished => last = true,
             }
             continue;
         }
+        unindexed = true;
         for group in deliveries.chunks(GROUP) {
             for store in &stores {
                 store.bring_to_rest(&shared, group).await;
+            }
+            // After the stores and before anybody is told: what is remembered is stored.
+            if let Some(memory) = shared.memory.get().filter(|_| !shared.board.is_aborted())
+                && let Err(error) = memory.keep(group).await
+            {
+                shared.halt(&"engine".into(), error);
             }
             for delivery in group {
                 turn.pass(Instant::now()).await;
@@ -57,9 +71,14 @@ pub(crate) async fn settle(shared: Arc<Shared>, stores: Vec<Store>, mut finished
         }
     }
     shared.counters.indexing.store(true, Relaxed);
+    close(&shared, &stores).await;
+}
+
+/// Brings the indexes of all stores up to date.
+async fn close(shared: &Shared, stores: &[Store]) {
     let mut failed = None;
-    for store in &stores {
-        if let Err(error) = store.close(&shared).await {
+    for store in stores {
+        if let Err(error) = store.close(shared).await {
             failed.get_or_insert((Arc::clone(&store.id), error.context("closing the store")));
         }
     }
@@ -91,9 +110,18 @@ impl Store {
 
     async fn settle(&self, shared: &Shared, group: &[Arc<Delivery>]) -> Result<(), StageError> {
         // What was never read has no version, and no store holds anything of it.
-        let read = group.iter().filter(|delivery| delivery.document().content.is_some());
+        let read = group
+            .iter()
+            .filter(|delivery| delivery.gone || (delivery.document().content.is_some() && !delivery.is_unchanged()));
         let settled: Vec<Settled> = read
-            .map(|delivery| Settled { document: Arc::clone(delivery.document()), done: delivery.failure().is_none() })
+            .map(|delivery| {
+                let rest = match delivery.failure() {
+                    _ if delivery.gone => Rest::Gone,
+                    None => Rest::Done,
+                    Some(_) => Rest::Failed,
+                };
+                Settled { document: Arc::clone(delivery.document()), rest }
+            })
             .collect();
         if settled.is_empty() {
             return Ok(());
@@ -145,12 +173,22 @@ fn conclude(shared: &Shared, delivery: &Delivery) {
     let made = delivery.made();
     let failure = delivery.failure();
     let skip = delivery.skip().filter(|_| made.rows == 0);
+    shared.under_way.leave(&document.id);
+    if delivery.gone && failure.is_none() {
+        tracing::info!(document = document.uri, "is no longer there, its rows were deleted");
+        delivery.leave();
+        return;
+    }
     shared.counters.tally(|tally| {
         let fatal = failure.as_ref().is_some_and(|failure| failure.error.class == ErrorClass::Fatal);
         if delivery.is_unfinished() || fatal {
             return;
         }
-        tally.documents.unfinished -= 1;
+        if delivery.gone {
+            tally.documents.seen += 1;
+        } else {
+            tally.documents.unfinished -= 1;
+        }
         tally.chunks += made.chunks;
         tally.tokens += made.tokens;
         let mut message = String::new();
@@ -179,6 +217,8 @@ fn conclude(shared: &Shared, delivery: &Delivery) {
                     attempts: 1,
                 };
                 RunCounters::skipped(tally, ended);
+            } else if delivery.is_unchanged() {
+                tally.documents.unchanged += 1;
             } else {
                 tally.documents.done += 1;
             }
@@ -192,6 +232,7 @@ fn conclude(shared: &Shared, delivery: &Delivery) {
                 "is_code_file": is_code(document.media_type.as_deref()),
                 "total_chunks": made.chunks,
                 "token_count": made.tokens,
+                "strategy": made.strategy,
                 "summary": made.summary.unwrap_or_default(),
                 "message": error.unwrap_or(message),
                 "peak_bytes": delivery.peak_bytes(),

@@ -1,17 +1,20 @@
 //! What all tasks of a run share: budget, pool, board, counters, and the way a fatal error ends the run.
 
 use std::pin::Pin;
-use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use docmill_api::{CancellationToken, StageError};
 use tokio::task::{JoinHandle, JoinSet};
 
+use super::RuntimeOptions;
 use super::budget::Budget;
 use super::delivery::Board;
+use super::memory::Memory;
+use super::origin::UnderWay;
 use super::tier::cpu::{CpuPool, thread_cpu};
 use crate::monitor::RunCounters;
 
@@ -24,14 +27,22 @@ pub(crate) struct Shared {
     pub(crate) closing: CancellationToken,
     /// Sources that still list.
     pub(crate) listing: AtomicUsize,
+    /// Documents under way, by id.
+    pub(crate) under_way: UnderWay,
+    /// What is remembered of earlier runs, once all stores are open.
+    pub(crate) memory: OnceLock<Memory>,
+    /// Whether a source waits for what may be long in coming: the run has moments of rest then, and no near end.
+    pub(crate) waits: AtomicBool,
     pub(crate) paused: tokio::sync::watch::Sender<bool>,
+    /// Whether documents found inside others are left out.
+    pub(crate) alone: bool,
     pub(crate) wants_results: bool,
     pub(crate) watches_polls: bool,
     fatal: Mutex<Option<(Arc<str>, StageError)>>,
 }
 
 impl Shared {
-    pub(crate) fn new(budget: Arc<Budget>, pool: CpuPool, wants_results: bool, watches_polls: bool) -> Self {
+    pub(crate) fn new(budget: Arc<Budget>, pool: CpuPool, options: &RuntimeOptions) -> Self {
         Self {
             budget,
             pool,
@@ -39,9 +50,13 @@ impl Shared {
             counters: Arc::new(RunCounters::default()),
             closing: CancellationToken::new(),
             listing: AtomicUsize::new(0),
+            under_way: UnderWay::default(),
+            memory: OnceLock::new(),
+            waits: AtomicBool::new(false),
             paused: tokio::sync::watch::Sender::new(false),
-            wants_results,
-            watches_polls,
+            alone: options.alone,
+            wants_results: options.results,
+            watches_polls: options.watch_polls,
             fatal: Mutex::default(),
         }
     }

@@ -127,6 +127,10 @@ fn work(stage: &dyn CpuStage, record: Record, timeout_ms: u64, to: &mut &UnixStr
             Ok(step) => step,
             Err(error) => return Ok(Message::Failed { error }),
         };
+        if !outputs.take_found().is_empty() {
+            let error = StageError::rejected("a stage in a process of its own cannot find further documents");
+            return Ok(Message::Failed { error });
+        }
         let (records, reason) = outputs.into_parts();
         skip = reason.or(skip);
         let sending = Instant::now();

@@ -1,0 +1,133 @@
+//! The door of one source: documents that were found inside others wait here until the intake takes them in, and the
+//! intake stays open while there are records that may still find some.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use docmill_api::{Digest, SourceItem};
+use tokio::sync::Notify;
+
+/// What an intake shares with the records that it let in.
+///
+/// The queue has no bound of its own: a stage cannot wait for room here, since the intake waits for room in that
+/// stage's queue. It holds at most what the documents of one queue and one stage's workers name, each bounded by its
+/// stage (`max_members` of `download`), and the intake takes from here before it lists anything further.
+#[derive(Debug, Default)]
+pub(crate) struct Origin {
+    found: Mutex<VecDeque<SourceItem>>,
+    outside: AtomicUsize,
+    changed: Notify,
+}
+
+impl Origin {
+    /// Takes note of a document that was found.
+    pub(crate) fn find(&self, item: SourceItem) {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner).push_back(item);
+        self.changed.notify_one();
+    }
+
+    /// The next of those that were found.
+    pub(crate) fn next(&self) -> Option<SourceItem> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+    }
+
+    /// Keeps the intake open for as long as the result lives.
+    pub(crate) fn keep_open(self: &Arc<Self>) -> Doorstop {
+        self.outside.fetch_add(1, Ordering::Relaxed);
+        Doorstop(Arc::clone(self))
+    }
+
+    /// Whether nothing waits here and nothing can still come.
+    pub(crate) fn is_quiet(&self) -> bool {
+        // In this order: whoever finds something does so before it lets the door go.
+        self.outside.load(Ordering::Acquire) == 0
+            && self.found.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
+    /// Waits until something was found or the door was let go.
+    pub(crate) async fn changed(&self) {
+        self.changed.notified().await;
+    }
+}
+
+/// A record that may still find documents, or a document that waits for its turn.
+#[derive(Debug)]
+pub(crate) struct Doorstop(Arc<Origin>);
+
+impl Drop for Doorstop {
+    fn drop(&mut self) {
+        self.0.outside.fetch_sub(1, Ordering::Release);
+        self.0.changed.notify_one();
+    }
+}
+
+/// Which documents are under way: one that is listed again meanwhile waits for its turn, so that two versions of one
+/// document are never written at once. Of several that wait the last is the one that counts.
+#[derive(Debug, Default)]
+pub(crate) struct UnderWay(Mutex<HashMap<Digest, Option<Again>>>);
+
+#[derive(Debug)]
+struct Again {
+    item: SourceItem,
+    door: Doorstop,
+}
+
+impl UnderWay {
+    /// Enters a document; gives nothing where it is under way already, and keeps the item for later.
+    pub(crate) fn enter(&self, id: Digest, item: SourceItem, origin: &Arc<Origin>) -> Option<SourceItem> {
+        use std::collections::hash_map::Entry;
+        match self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(id) {
+            Entry::Vacant(vacant) => {
+                vacant.insert(None);
+                Some(item)
+            }
+            Entry::Occupied(mut occupied) => {
+                occupied.insert(Some(Again { item, door: origin.keep_open() }));
+                None
+            }
+        }
+    }
+
+    /// Ends a document; one that waited for it goes back to its source's door.
+    pub(crate) fn leave(&self, id: &Digest) {
+        let again = self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(id).flatten();
+        if let Some(Again { item, door }) = again {
+            door.0.find(item);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item(uri: &str) -> SourceItem {
+        SourceItem { uri: uri.into(), ..SourceItem::default() }
+    }
+
+    #[test]
+    fn the_door_is_quiet_once_nothing_can_come() {
+        let origin = Arc::new(Origin::default());
+        let door = origin.keep_open();
+        assert!(!origin.is_quiet());
+        origin.find(item("a"));
+        drop(door);
+        assert!(!origin.is_quiet(), "one waits");
+        assert_eq!(origin.next().map(|item| item.uri).as_deref(), Some("a"));
+        assert!(origin.is_quiet());
+    }
+
+    #[test]
+    fn a_document_listed_again_waits_for_its_turn_and_the_last_listing_counts() {
+        let (origin, under_way, id) = (Arc::new(Origin::default()), UnderWay::default(), Digest::of(&[b"a"]));
+        assert!(under_way.enter(id, item("first"), &origin).is_some());
+        assert!(under_way.enter(id, item("second"), &origin).is_none());
+        assert!(under_way.enter(id, item("third"), &origin).is_none());
+        assert!(!origin.is_quiet(), "it waits outside");
+        under_way.leave(&id);
+        assert_eq!(origin.next().map(|item| item.uri).as_deref(), Some("third"));
+        assert!(origin.next().is_none() && origin.is_quiet());
+        assert!(under_way.enter(id, item("fourth"), &origin).is_some());
+    }
+}
