@@ -145,6 +145,7 @@ mod tests {
                 "batch.wait = \"20ms\"  # default",
                 "model = \"builtin\"  # default",
                 "base_url = \"\"  # default",
+                "provider = \"builtin\"  # default",
             ]
         );
         let download = table("stages.download");

@@ -3,10 +3,18 @@
 pub mod check;
 pub mod completions;
 pub mod config;
+pub mod doctor;
+pub mod documents;
+mod dry_run;
+pub mod embed;
 pub mod graph;
+pub mod init;
+pub mod man;
+mod open;
 pub mod pipeline_args;
 pub mod progress;
 pub mod run;
+pub mod schema;
 pub mod search;
 pub mod stages;
 
@@ -21,22 +29,31 @@ pub const ENVIRONMENT: u8 = 4;
 
 /// Turns a pile of documents into a searchable vector store.
 #[derive(Debug, Parser)]
-#[command(name = "docmill", version, about, after_help = AFTER_HELP, disable_help_subcommand = true)]
+#[command(name = "docmill", version, about, after_help = AFTER_HELP)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
 }
 
 const AFTER_HELP: &str = "\
-Begin with `docmill run` beside a pipeline.toml, then ask: `docmill search \"how do queues fill\"`.
+Begin with `docmill init`, which writes a pipeline.toml; then `docmill run`, and ask:
+  docmill search \"how do queues fill\"
 
-Exit codes: 0 all well; 1 more documents failed than --max-failed; 2 usage; 3 configuration;
-4 environment (store, disk, network; resumable); 130 interrupted (resumable).
+Exit codes:
+  0    all well
+  1    more documents failed than --max-failed
+  2    usage: an unknown command, option or name
+  3    configuration: `docmill check` shows every complaint
+  4    environment: store, disk, network, key; the same command takes it up again (`docmill doctor`)
+  130  interrupted; the same command takes it up again
+
 Configuration: built-in defaults, the file, DOCMILL_SECTION__KEY variables, --set; the last wins.
 Logs: DOCMILL_LOG=debug (or a filter such as docmill=debug,warn) on standard error.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Writes a pipeline.toml to begin with, and the schema by which editors complete it
+    Init(init::Args),
     /// Runs a pipeline: documents in, searchable rows out
     Run(run::Args),
     /// Checks a pipeline without running it, and explains what it would do
@@ -49,11 +66,27 @@ enum Command {
     Config(config::Args),
     /// Searches the store that a pipeline filled
     Search(search::Args),
+    /// Lists the documents that the store holds
+    Documents(documents::Args),
+    /// Prints the vectors that the pipeline's model gives to texts
+    Embed(embed::Args),
+    /// Looks whether this machine has what a pipeline needs, and how to mend what it lacks
+    Doctor(doctor::Args),
+    /// Prints the JSON Schema of pipeline.toml
+    Schema(schema::Args),
     /// Prints a completion script for a shell
     Completions(completions::Args),
+    /// Prints the manual page, or writes one for each command
+    Man(man::Args),
     /// Is a stage for a running pipeline, in a process of its own
     #[command(hide = true)]
     StageWorker,
+}
+
+/// The command line as clap knows it, without what is proposed for its values.
+fn plain_command() -> clap::Command {
+    use clap::CommandFactory;
+    Cli::command()
 }
 
 /// Runs the command line with the stages that `register` makes known: the `main` of a program with stages of its own.
@@ -70,6 +103,12 @@ enum Command {
 pub fn main_with(register: impl FnOnce(&mut Registry)) -> ExitCode {
     let mut registry = Registry::new();
     register(&mut registry);
+    // A shell that asks for completions gets them here, and the program ends. Before any thread is started, and before
+    // anything is printed.
+    let here = std::env::current_dir().unwrap_or_default();
+    clap_complete::CompleteEnv::with_factory(|| completions::command(&registry, &here))
+        .var(completions::VARIABLE)
+        .complete();
     let cli = Cli::parse();
     log_to_stderr();
     // Not locked: a stage that prints by mistake, in another thread, would wait for this for ever.
@@ -82,7 +121,13 @@ pub fn main_with(register: impl FnOnce(&mut Registry)) -> ExitCode {
         Command::Stages(args) => stages::run(&args, &registry, &mut out, &mut err),
         Command::Config(args) => config::run(&args, &registry, &mut out, &mut err),
         Command::Search(args) => search::run(&args, &registry, &mut out, &mut err),
+        Command::Documents(args) => documents::run(&args, &registry, &mut out, &mut err),
         Command::Completions(args) => completions::run(&args, &mut out),
+        Command::Man(args) => man::run(&args, &mut out),
+        Command::Init(args) => init::run(&args, &registry, &mut out, &mut err),
+        Command::Embed(args) => embed::run(&args, &registry, &mut out, &mut err),
+        Command::Doctor(args) => doctor::run(&args, &registry, &mut out, &mut err),
+        Command::Schema(args) => schema::run(&args, &registry, &mut out),
         Command::StageWorker => crate::runtime::serve_stage_worker(&registry).map(|()| 0).map_err(Into::into),
     };
     let ended = ended.and_then(|code| out.flush().map(|()| code).map_err(Into::into));

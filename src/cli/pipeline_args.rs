@@ -1,8 +1,10 @@
 //! The arguments by which every command names its pipeline, and the one way from them to a plan.
 
+use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use docmill_api::Registry;
 
 use crate::config::{self, Diagnostic, Diagnostics, RawPipeline};
@@ -49,6 +51,26 @@ pub enum Format {
 #[must_use]
 pub fn names_pipeline(argument: &Path) -> bool {
     argument.extension().is_some_and(|extension| extension == "toml")
+}
+
+/// How a document of the command line is read: a text as it is, a path that is not UTF-8 as the address of its file,
+/// which keeps every byte (percent-encoded).
+#[must_use]
+pub fn input_parser() -> impl TypedValueParser<Value = String> {
+    OsStringValueParser::new().try_map(input)
+}
+
+fn input(given: OsString) -> Result<String, String> {
+    let given = match given.into_string() {
+        Ok(text) => return Ok(text),
+        Err(bytes) => PathBuf::from(bytes),
+    };
+    let shown = given.display();
+    if given.is_dir() {
+        return Err(format!("the name of the directory `{shown}` is not UTF-8: go into it and name `.`"));
+    }
+    let path = std::path::absolute(&given).map_err(|error| format!("`{shown}`: {error}"))?;
+    url::Url::from_file_path(path).map(String::from).map_err(|()| format!("`{shown}` is no path of a file"))
 }
 
 impl PipelineArgs {
@@ -200,6 +222,20 @@ mod tests {
         assert_eq!(taken(None, &["docs", "my.toml"]), (None, vec!["docs".into(), "my.toml".into()]));
         assert_eq!(taken(Some("a.toml"), &["b.toml"]), (Some("a.toml".into()), vec!["b.toml".into()]));
         assert_eq!(taken(None, &[]), (None, vec![]));
+    }
+
+    #[test]
+    fn an_input_that_is_not_utf_8_is_the_address_of_its_file() {
+        use std::os::unix::ffi::{OsStrExt, OsStringExt};
+        assert_eq!(input("notes über.md".into()), Ok("notes über.md".to_owned()));
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = directory.path().join(OsString::from_vec(b"zorblax-\xff.md".to_vec()));
+        let address = input(file.clone().into_os_string()).expect("a file");
+        assert!(address.starts_with("file:///") && address.ends_with("/zorblax-%FF.md"), "{address}");
+        let back = url::Url::parse(&address).expect("an address").to_file_path().expect("a path");
+        assert_eq!(back.as_os_str().as_bytes(), file.as_os_str().as_bytes());
+        std::fs::create_dir(&file).expect("made");
+        assert!(input(file.into_os_string()).is_err_and(|error| error.contains("not UTF-8")));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context;
 use docmill_api::{Registry, StageError};
@@ -9,11 +10,13 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::ENVIRONMENT;
-use super::pipeline_args::{CONFIGURATION, Format, PipelineArgs};
+use super::dry_run;
+use super::pipeline_args::{CONFIGURATION, Format, PipelineArgs, refuse_usage};
 use super::progress::{Progress, Ui};
 use crate::control::Command;
+use crate::ledger::Ledger;
 use crate::monitor::HostUse;
-use crate::plan::Plan;
+use crate::plan::{Plan, Role};
 use crate::report::{Report, render};
 use crate::runtime::{BuildError, RunEnd, RunHandle, RuntimeOptions, StateLock, Topology, View, WorkerProgram};
 
@@ -30,10 +33,12 @@ Examples:
   docmill run docs/ notes.md               its stages, over these files and directories
   docmill run other.toml 'papers/*.pdf'    another pipeline, over a glob
   docmill run --set stages.embed.width=8   with a value changed
+  docmill run --dry-run papers/            what there is to do, and how long it would take
+  docmill run --watch notes/               goes on, and takes in what is new or changed
   docmill run --format json | jq .documents")]
 pub struct Args {
     /// A pipeline file, where the first ends in `.toml`; all others are documents that replace what the source lists
-    #[arg(value_name = "PIPELINE | INPUT")]
+    #[arg(value_name = "PIPELINE | INPUT", value_parser = super::pipeline_args::input_parser())]
     pub positionals: Vec<String>,
     #[command(flatten)]
     pipeline: PipelineArgs,
@@ -49,6 +54,15 @@ pub struct Args {
     /// Adds to the JSON report what became of every document
     #[arg(long)]
     results: bool,
+    /// Says what a run would do and stores nothing: counts what is listed, and reads a sample to estimate tokens and time
+    #[arg(long, conflicts_with_all = ["report", "results", "watch"])]
+    pub(super) dry_run: bool,
+    /// Stays after the listing and keeps the directories of `files` sources ingested: new, changed and removed files
+    #[arg(long)]
+    watch: bool,
+    /// Forgets what earlier runs did: every document is done again, and replaces what is stored of it
+    #[arg(long, conflicts_with = "dry_run")]
+    fresh: bool,
     /// How many documents may fail before the exit code is 1; it never stops the run
     #[arg(long, value_name = "N", default_value_t = 0)]
     max_failed: u64,
@@ -60,7 +74,13 @@ pub struct Args {
 /// The event loop cannot start, or a report cannot be written.
 pub fn run(mut args: Args, registry: &Registry, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<u8> {
     args.pipeline.take_from(&mut args.positionals);
+    if args.watch && !watch(&mut args.pipeline, registry) {
+        return refuse_usage("`--watch` needs a source that can watch: one of kind `files`", err);
+    }
     let Some(loaded) = args.pipeline.load_or_complain(registry, err)? else { return Ok(CONFIGURATION) };
+    if args.dry_run {
+        return dry_run::run(&loaded.plan, registry, &args.positionals, args.format, (out, err));
+    }
     if let Some(path) = &args.report {
         // Before the work: a report that cannot be written is not to be found out after a night.
         std::fs::File::create(path).with_context(|| format!("cannot write the report `{}`", path.display()))?;
@@ -72,9 +92,19 @@ pub fn run(mut args: Args, registry: &Registry, out: &mut dyn Write, err: &mut d
             return Ok(ENVIRONMENT);
         }
     };
+    let ledger = match Ledger::open(&loaded.plan.run.state.join("ledger.db"), args.fresh) {
+        Ok(ledger) => ledger,
+        Err(error) => {
+            writeln!(err, "error: {error}")?;
+            writeln!(err, "hint: it only saves work: move it away, and every document is done again")?;
+            return Ok(ENVIRONMENT);
+        }
+    };
     let options = RuntimeOptions {
+        ledger: Some(Arc::new(ledger)),
         worker: WorkerProgram::current().context("cannot tell which program is running")?,
         inputs: args.positionals.clone(),
+        alone: false,
         results: args.results,
         watch_polls: false,
     };
@@ -95,6 +125,23 @@ pub fn run(mut args: Args, registry: &Registry, out: &mut dyn Write, err: &mut d
     let report = Report::new(&ran.view.snapshot(), ran.view.tally(), ran.host, args.results);
     print(&report, &args, out)?;
     exit_code(&ran.end, &report, args.max_failed, err)
+}
+
+/// Turns watching on in every source that can. A pipeline that does not load is complained about later.
+fn watch(pipeline: &mut PipelineArgs, registry: &Registry) -> bool {
+    let Ok(loaded) = pipeline.load(registry) else { return true };
+    let watches = |kind: &str| {
+        registry.get(kind).is_some_and(|factory| factory.spec().fields.iter().any(|field| field.name == "watch"))
+    };
+    let sources: Vec<&str> = loaded
+        .plan
+        .stages
+        .iter()
+        .filter(|stage| stage.role == Role::Source && watches(&stage.kind))
+        .map(|stage| stage.id.as_str())
+        .collect();
+    pipeline.set.extend(sources.iter().map(|id| format!("stages.{id}.watch=true")));
+    !sources.is_empty()
 }
 
 struct Ran {

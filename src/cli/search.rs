@@ -1,14 +1,13 @@
 //! `docmill search`: a question to the store that a pipeline filled.
 
 use std::io::{IsTerminal, Write};
-use std::sync::Arc;
 
-use docmill_api::{BuildContext, Digest, Filter, Hit, Provider, Registry, Search, StageError};
+use docmill_api::{Digest, Filter, Hit, Registry, StageError};
 use serde_json::json;
 
-use super::ENVIRONMENT;
 use super::pipeline_args::{CONFIGURATION, Format, PipelineArgs};
-use crate::plan::{Plan, StagePlan};
+use super::{ENVIRONMENT, open};
+use crate::plan::Plan;
 use crate::query::{Mode, Query, Snippet, search, snippet};
 use crate::report;
 
@@ -110,49 +109,9 @@ fn document(named: &str) -> String {
 }
 
 async fn answer(plan: &Plan, registry: &Registry, query: &Query) -> Result<Vec<Hit>, StageError> {
-    let (store, stage) = open(plan, registry).await?;
-    let provider = if query.mode == Mode::Text { None } else { provider(plan, registry, stage).await? };
+    let (store, stage) = open::store(plan, registry).await?;
+    let provider = if query.mode == Mode::Text { None } else { open::provider_before(plan, registry, stage).await? };
     search(store.as_ref(), provider.as_deref(), query).await
-}
-
-/// The first sink of the plan that can be searched.
-async fn open<'a>(plan: &'a Plan, registry: &Registry) -> Result<(Arc<dyn Search>, &'a StagePlan), StageError> {
-    for stage in plan.stages.iter().rev() {
-        let Some(factory) = registry.get(&stage.kind) else { continue };
-        if let Some(store) = factory.search(stage.config.clone(), &context(plan, stage)).await? {
-            return Ok((store, stage));
-        }
-    }
-    Err(StageError::fatal("the pipeline has no store that can be searched; `lancedb` can"))
-}
-
-/// The model of the embedding stage that fills the store.
-async fn provider(
-    plan: &Plan,
-    registry: &Registry,
-    store: &StagePlan,
-) -> Result<Option<Arc<dyn Provider>>, StageError> {
-    let mut waiting = store.inputs.clone();
-    while let Some(index) = waiting.pop() {
-        let Some(stage) = plan.stages.get(index) else { continue };
-        if let Some(factory) = registry.get(&stage.kind)
-            && let Some(provider) = factory.provider(stage.config.clone(), &context(plan, stage)).await?
-        {
-            return Ok(Some(provider));
-        }
-        waiting.extend(&stage.inputs);
-    }
-    Ok(None)
-}
-
-fn context(plan: &Plan, stage: &StagePlan) -> BuildContext {
-    BuildContext {
-        stage: stage.id.clone(),
-        base: plan.base.clone(),
-        fingerprint: plan.fingerprint,
-        embedding: stage.embedding.clone(),
-        inputs: Vec::new(),
-    }
 }
 
 fn show(hits: &[Hit], question: &str, out: &mut dyn Write) -> anyhow::Result<()> {
@@ -185,7 +144,7 @@ fn lines(hit: &Hit) -> String {
 }
 
 /// Without control characters: a document cannot move the cursor of a terminal.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && !c.is_whitespace() { '\u{fffd}' } else { c }).collect()
 }
 

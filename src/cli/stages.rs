@@ -7,11 +7,17 @@ use docmill_api::units::Span;
 use docmill_api::{FieldSpec, FieldType, PayloadKind, Registry, StageSpec};
 use serde_json::{Value, json};
 
-use super::pipeline_args::{Format, columns, refuse_usage};
-use crate::plan;
+use super::pipeline_args::{columns, refuse_usage};
+use crate::plan::{self, nearest_or_list};
 
 /// Lists the kinds of stage, or explains one.
 #[derive(Clone, Debug, Default, clap::Args)]
+#[command(after_help = "\
+Examples:
+  docmill stages                        a line a kind
+  docmill stages parse                  every field of one, its defaults, what it guarantees, an example
+  docmill stages --format json | jq -r '.[] | select(.takes == []) | .kind'      all sources
+  docmill stages --format markdown      the reference page")]
 pub struct Args {
     /// The kind to explain
     #[arg(value_name = "KIND")]
@@ -19,6 +25,18 @@ pub struct Args {
     /// How to print
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
+}
+
+/// How kinds are printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// For people
+    #[default]
+    Text,
+    /// For programs
+    Json,
+    /// For documentation
+    Markdown,
 }
 
 /// Runs the command.
@@ -35,16 +53,19 @@ pub fn run(args: &Args, registry: &Registry, out: &mut dyn Write, err: &mut dyn 
                 let list: Value = all.iter().map(|(kind, spec)| as_json(kind, spec)).collect();
                 writeln!(out, "{list:#}")?;
             }
+            Format::Markdown => write!(out, "{}", reference(registry))?,
         }
         return Ok(0);
     };
     let Some((kind, spec)) = all.iter().find(|(kind, _)| kind == wanted) else {
         let kinds: Vec<&str> = registry.kinds().collect();
-        return refuse_usage(&format!("unknown kind `{wanted}`; the kinds are {}", kinds.join(", ")), err);
+        let help = nearest_or_list(wanted, &kinds).unwrap_or_default();
+        return refuse_usage(&format!("unknown kind `{wanted}`; {help}"), err);
     };
     match args.format {
         Format::Text => write!(out, "{}", explanation(kind, spec))?,
         Format::Json => writeln!(out, "{:#}", as_json(kind, spec))?,
+        Format::Markdown => write!(out, "{}", section(kind, spec))?,
     }
     Ok(0)
 }
@@ -66,39 +87,89 @@ fn kinds(kinds: &[PayloadKind]) -> String {
 }
 
 fn explanation(kind: &str, spec: &StageSpec) -> String {
-    let mut out = format!("{kind}: {}\n\n", spec.summary);
-    out.push_str(&format!("takes {}, gives {}, {} tier\n", kinds(spec.takes), kinds(spec.gives), spec.tier.as_str()));
-    out.push_str(&format!("{}\n", spec.guarantees));
+    let mut out = wrapped(&format!("{kind}: {}", spec.summary), 0) + "\n";
+    out.push_str(&format!(
+        "Takes {}, gives {}, {} tier.\n\n",
+        kinds(spec.takes),
+        kinds(spec.gives),
+        spec.tier.as_str()
+    ));
+    out.push_str(&format!("Guarantees\n{}", wrapped(spec.guarantees, 2)));
     if !spec.fields.is_empty() {
         out.push_str("\nIts own fields (* another value gives other rows: documents are done again)\n");
         let mut rows = Vec::new();
         describe(&spec.fields, "", &mut rows);
-        out.push_str(&indented(&columns(&rows)));
+        rows.iter().for_each(|row| out.push_str(&row.as_text()));
     }
     out.push_str("\nFields of every such stage\n");
-    let engine: Vec<Vec<String>> = plan::engine_fields(spec)
-        .into_iter()
-        .map(|field| vec![field.name.to_owned(), field.ty, field.default, field.doc.to_owned()])
-        .collect();
-    out.push_str(&indented(&columns(&engine)));
+    for field in plan::engine_fields(spec) {
+        let row =
+            Row { name: field.name.to_owned(), output: false, ty: field.ty, default: field.default, doc: field.doc };
+        out.push_str(&row.as_text());
+    }
     out.push_str(&format!("\nExample\n{}\n", indented(spec.example.trim())));
     out
 }
 
+/// A field as it is shown.
+struct Row {
+    name: String,
+    output: bool,
+    ty: String,
+    default: String,
+    doc: &'static str,
+}
+
+/// How wide an explanation is: a terminal of usual width with some room to spare.
+const WIDTH: usize = 100;
+
+impl Row {
+    fn as_text(&self) -> String {
+        let mark = if self.output { "*" } else { "" };
+        let default = match self.default.as_str() {
+            "must be set" | "unset" => self.default.clone(),
+            value => format!("default {value}"),
+        };
+        format!("  {}{mark}: {}; {default}\n{}", self.name, self.ty, wrapped(self.doc, 6))
+    }
+}
+
+/// A text in lines of some width, each indented.
+fn wrapped(text: &str, indent: usize) -> String {
+    let mut out = String::new();
+    let mut line = String::new();
+    for word in text.split_whitespace() {
+        if !line.is_empty() && indent + line.chars().count() + 1 + word.chars().count() > WIDTH {
+            out.push_str(&format!("{:indent$}{line}\n", ""));
+            line.clear();
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    if !line.is_empty() {
+        out.push_str(&format!("{:indent$}{line}\n", ""));
+    }
+    out
+}
+
 /// One row a field; the fields of a table below it, dotted.
-fn describe(fields: &[FieldSpec], prefix: &str, rows: &mut Vec<Vec<String>>) {
+fn describe(fields: &[FieldSpec], prefix: &str, rows: &mut Vec<Row>) {
     for field in fields {
         let name = format!("{prefix}{}", field.name);
-        let mark = if field.changes_output { "*" } else { "" };
-        rows.push(vec![format!("{name}{mark}"), field.ty.describe(), default_of(field), field.doc.to_owned()]);
-        match &field.ty {
-            FieldType::Table(nested) => describe(nested, &format!("{name}."), rows),
-            FieldType::Map(of) => {
-                if let FieldType::Table(nested) = &**of {
-                    describe(nested, &format!("{name}.NAME."), rows);
-                }
-            }
-            _ => {}
+        let nested = match &field.ty {
+            FieldType::Table(nested) => Some((nested, format!("{name}."))),
+            FieldType::Map(of) => match &**of {
+                FieldType::Table(nested) => Some((nested, format!("{name}.NAME."))),
+                _ => None,
+            },
+            _ => None,
+        };
+        let (ty, default) = (field.ty.describe(), default_of(field));
+        rows.push(Row { name, output: field.changes_output, ty, default, doc: field.doc });
+        if let Some((nested, prefix)) = nested {
+            describe(nested, &prefix, rows);
         }
     }
 }
@@ -113,6 +184,62 @@ fn default_of(field: &FieldSpec) -> String {
 
 fn indented(text: &str) -> String {
     text.lines().map(|line| format!("  {line}\n")).collect()
+}
+
+/// The reference page of all kinds, in Markdown: `docs/reference/stages.md` is this page for the built-in kinds.
+#[must_use]
+pub fn reference(registry: &Registry) -> String {
+    let mut page = String::from(
+        "# Kinds of stage\n\n\
+         Every kind with its fields, as `docmill stages --format markdown` prints it from the code; a test compares the two.\n\
+         A field under *changes rows* is part of the fingerprint: another value gives other rows, so documents are done\n\
+         again. All others can be turned at any time.\n\n\
+         | kind | tier | takes | gives | what it does |\n|---|---|---|---|---|\n",
+    );
+    let all: Vec<(&str, StageSpec)> =
+        registry.kinds().filter_map(|kind| Some((kind, registry.get(kind)?.spec()))).collect();
+    for (kind, spec) in &all {
+        let link = format!("[`{kind}`](#{kind})");
+        let tier = spec.tier.as_str().to_owned();
+        page.push_str(&table_row(&[link, tier, kinds(spec.takes), kinds(spec.gives), spec.summary.to_owned()]));
+    }
+    for (kind, spec) in &all {
+        page.push('\n');
+        page.push_str(&section(kind, spec));
+    }
+    page
+}
+
+fn section(kind: &str, spec: &StageSpec) -> String {
+    let mut out = format!("## {kind}\n\n{}\n\n", spec.summary);
+    let code =
+        |kinds_: &[PayloadKind]| if kinds_.is_empty() { "nothing".into() } else { format!("`{}`", kinds(kinds_)) };
+    out.push_str(&format!("Takes {}, gives {}; {} tier.\n\n", code(spec.takes), code(spec.gives), spec.tier.as_str()));
+    out.push_str(&format!("**Guarantees.** {}\n", spec.guarantees));
+    if !spec.fields.is_empty() {
+        out.push_str("\n| field | type | default | changes rows | meaning |\n|---|---|---|---|---|\n");
+        let mut rows = Vec::new();
+        describe(&spec.fields, "", &mut rows);
+        for Row { name, output, ty, default, doc } in rows {
+            let changes = if output { "yes" } else { "" };
+            let default = match default.as_str() {
+                "must be set" | "unset" => default,
+                value => format!("`{value}`"),
+            };
+            out.push_str(&table_row(&[format!("`{name}`"), ty, default, changes.to_owned(), doc.to_owned()]));
+        }
+    }
+    out.push_str("\nWhat every such stage has:\n\n| field | type | default | meaning |\n|---|---|---|---|\n");
+    for field in plan::engine_fields(spec) {
+        out.push_str(&table_row(&[format!("`{}`", field.name), field.ty, field.default, field.doc.to_owned()]));
+    }
+    out.push_str(&format!("\n```toml\n{}\n```\n", spec.example.trim()));
+    out
+}
+
+fn table_row(cells: &[String]) -> String {
+    let cells: Vec<String> = cells.iter().map(|cell| cell.replace('|', "\\|").replace('\n', " ")).collect();
+    format!("| {} |\n", cells.join(" | "))
 }
 
 fn as_json(kind: &str, spec: &StageSpec) -> Value {
@@ -158,15 +285,16 @@ mod tests {
     #[test]
     fn an_explanation_has_every_field_with_its_default_and_effect() {
         let (_, out, _) = stages(Some("chunk"), Format::Text);
-        let line = |start: &str| {
-            let found = out.lines().find(|line| line.trim_start().starts_with(start));
-            found.unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ")
-        };
-        assert_eq!(line("tokens*"), "tokens* a whole number from 1 to 8192 512 how many");
-        assert_eq!(line("encoding*"), "encoding* one of \"cl100k_base\", \"o200k_base\" \"cl100k_base\" of tokens");
-        assert_eq!(line("types.NAME.tokens*"), "types.NAME.tokens* a whole number from 1 to 8192 unset how many");
-        assert!(line("isolation").starts_with("isolation one of \"thread\", \"process\" \"thread\""), "{out}");
-        assert!(line("queue").contains("from 1 to 100000 50"), "{out}");
+        for part in [
+            "\n  tokens*: a whole number from 1 to 8192; default 512\n      how many\n",
+            "\n  encoding*: one of \"cl100k_base\", \"o200k_base\"; default \"cl100k_base\"\n      of tokens\n",
+            "\n  types.NAME.tokens*: a whole number from 1 to 8192; unset\n      how many\n",
+            "\n  isolation: one of \"thread\", \"process\"; default \"thread\"\n",
+            "\n  queue: a whole number from 1 to 100000; default 50\n",
+        ] {
+            assert!(out.contains(part), "no {part} in {out}");
+        }
+        assert!(out.lines().all(|line| line.chars().count() <= WIDTH), "{out}");
         assert!(out.contains("nothing is lost") && out.contains("[stages.example]"), "{out}");
         let (_, source, _) = stages(Some("files"), Format::Text);
         assert!(!source.contains("inputs") && !source.contains("width"), "a source has neither: {source}");
@@ -182,9 +310,25 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_kind_is_a_usage_error_that_lists_the_known() {
+    fn an_unknown_kind_is_a_usage_error_that_names_the_nearest_or_all() {
         let (code, out, err) = stages(Some("chunks"), Format::Text);
         assert_eq!((code, out.as_str()), (USAGE, ""));
-        assert!(err.contains("`chunks`") && err.contains("chunk, download"), "{err}");
+        assert_eq!(err, "error: unknown kind `chunks`; did you mean `chunk`?\n");
+        let (_, _, err) = stages(Some("xyz"), Format::Text);
+        assert!(err.contains("known: `chunk`, `download`"), "{err}");
+    }
+
+    #[test]
+    fn the_reference_has_a_section_a_kind_and_a_row_a_field() {
+        let (code, page, _) = stages(None, Format::Markdown);
+        assert_eq!(code, 0);
+        for kind in registry().kinds() {
+            assert_eq!(page.matches(&format!("\n## {kind}\n")).count(), 1, "{kind}");
+        }
+        let (_, chunk, _) = stages(Some("chunk"), Format::Markdown);
+        assert!(page.contains(&chunk), "a section is the same in the page and by itself");
+        assert!(chunk.contains("| `tokens` | a whole number from 1 to 8192 | `512` | yes | how many |\n"), "{chunk}");
+        assert!(chunk.contains("| `types.NAME.tokens` |") && chunk.contains("| `isolation` |"), "{chunk}");
+        assert!(chunk.lines().filter(|line| line.starts_with('|')).all(|line| line.ends_with('|')), "{chunk}");
     }
 }

@@ -1,0 +1,128 @@
+//! `docmill documents`: what a store holds, a document a line.
+
+use std::io::Write;
+
+use chrono::{DateTime, SecondsFormat};
+use docmill_api::{Filter, Listed, Registry, StageError, Stored};
+use serde_json::{Value, json};
+
+use super::ENVIRONMENT;
+use super::pipeline_args::{CONFIGURATION, Format, PipelineArgs, columns};
+use super::{open, search};
+use crate::report;
+
+/// Lists the documents that a store holds.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  docmill documents                                  what is there, with its chunks and tokens
+  docmill documents --limit 20 --after file:///b     the next page
+  docmill documents --format json | jq -r '.documents[].uri'")]
+pub struct Args {
+    /// The pipeline whose store is looked at [default: pipeline.toml in the current directory]
+    #[arg(value_name = "PIPELINE")]
+    positional: Option<std::path::PathBuf>,
+    #[command(flatten)]
+    pipeline: PipelineArgs,
+    /// Documents of this session only
+    #[arg(long, value_name = "ID")]
+    session: Option<String>,
+    /// Documents of this user only
+    #[arg(long, value_name = "ID")]
+    user: Option<String>,
+    /// Documents of this media type only
+    #[arg(long, value_name = "TYPE")]
+    media_type: Option<String>,
+    /// How many are listed at most, in the order of their addresses
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+    limit: u32,
+    /// Lists those behind this address: the last one of the page before
+    #[arg(long, value_name = "URI")]
+    after: Option<String>,
+    /// How the list is printed
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+/// Lists documents on `out`.
+///
+/// # Errors
+/// The event loop cannot start, or `out` cannot be written.
+pub fn run(args: &Args, registry: &Registry, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<u8> {
+    let pipeline = match args.pipeline.with_positional(args.positional.as_deref()) {
+        Ok(pipeline) => pipeline,
+        Err(message) => return super::pipeline_args::refuse_usage(&message, err),
+    };
+    let Some(loaded) = pipeline.load_or_complain(registry, err)? else { return Ok(CONFIGURATION) };
+    let filter = Filter {
+        session_id: args.session.clone(),
+        user_id: args.user.clone(),
+        media_type: args.media_type.clone(),
+        document: None,
+    };
+    let listed: Result<Listed, StageError> = super::event_loop()?.block_on(async {
+        let (store, _) = open::store(&loaded.plan, registry).await?;
+        store.documents(args.after.as_deref(), args.limit as usize, &filter).await
+    });
+    match listed {
+        Ok(listed) => {
+            match args.format {
+                Format::Text => show(&listed, out, err)?,
+                Format::Json => write_json(&listed, out)?,
+            }
+            Ok(0)
+        }
+        Err(error) => {
+            writeln!(err, "error: {error}")?;
+            Ok(ENVIRONMENT)
+        }
+    }
+}
+
+fn show(listed: &Listed, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<()> {
+    if listed.documents.is_empty() {
+        writeln!(err, "no document")?;
+        return Ok(());
+    }
+    let head = ["CHUNKS", "TOKENS", "STORED", "TYPE", "DOCUMENT"].map(str::to_owned).to_vec();
+    let rows: Vec<Vec<String>> = std::iter::once(head).chain(listed.documents.iter().map(row)).collect();
+    write!(out, "{}", columns(&rows))?;
+    let shown = listed.documents.len() as u64;
+    if let Some(last) = listed.documents.last().filter(|_| shown < listed.total) {
+        writeln!(err, "{} more: add --after '{}', or a larger --limit", listed.total - shown, last.uri)?;
+    }
+    Ok(())
+}
+
+fn row(stored: &Stored) -> Vec<String> {
+    let place = search::printable(&report::place(&stored.uri));
+    let place = stored.title.as_ref().map_or(place.clone(), |title| format!("{place}  ({})", search::printable(title)));
+    vec![stored.chunks.to_string(), stored.tokens.to_string(), moment(stored), kind(stored), place]
+}
+
+/// A short word for the type: media types of office documents fill a line.
+fn kind(stored: &Stored) -> String {
+    let extension = stored.filename.rsplit_once('.').map(|(_, extension)| extension).filter(|word| word.len() <= 8);
+    let word = extension.unwrap_or_else(|| stored.media_type.rsplit('/').next().unwrap_or_default());
+    search::printable(&word.to_ascii_lowercase())
+}
+
+fn moment(stored: &Stored) -> String {
+    DateTime::from_timestamp_micros(stored.ingested_at)
+        .map_or_else(String::new, |moment| moment.to_rfc3339_opts(SecondsFormat::Secs, true))
+}
+
+fn write_json(listed: &Listed, out: &mut dyn Write) -> anyhow::Result<()> {
+    let documents: Vec<Value> = listed
+        .documents
+        .iter()
+        .map(|stored| {
+            let mut value = json!(stored);
+            value["ingested_at"] = json!(moment(stored));
+            value
+        })
+        .collect();
+    serde_json::to_writer(&mut *out, &json!({ "version": 1, "total": listed.total, "documents": documents }))?;
+    writeln!(out)?;
+    Ok(())
+}
