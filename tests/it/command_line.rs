@@ -175,7 +175,8 @@ fn a_report_has_the_keys_that_are_promised_and_its_counts_add_up() {
     assert_eq!(keys(&report["failures"][0]), words("document stage class error attempts"));
     assert_eq!(report["failures"][0]["class"], "rejected");
     assert_eq!(keys(&report["skips"][0]), words("document stage reason"));
-    let result = "success document filename filetype is_code_file total_chunks token_count summary message peak_bytes";
+    let result = "success document filename filetype is_code_file total_chunks token_count strategy summary message \
+                  peak_bytes";
     let results = report["results"].as_array().expect("results");
     assert_eq!(results.len(), 3);
     for told in results {
@@ -274,7 +275,61 @@ fn what_explains_the_program_needs_no_pipeline() {
     }
     for shell in ["bash", "zsh", "fish"] {
         let script = print(&["completions", shell]);
-        assert!(script.contains("docmill") && script.contains("search"), "{shell}: {script}");
+        assert!(script.contains("DOCMILL_COMPLETE"), "{shell}: {script}");
     }
     assert_eq!(print(&["--version"]), format!("docmill {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+/// A program's command in a directory, as a user types it, with no variable of ours.
+fn typed(directory: &std::path::Path, arguments: &[&str]) -> Ended {
+    let mut command = Command::new(super::pipeline::mill::PROGRAM);
+    ended(command.current_dir(directory).env_remove("DOCMILL_COMPLETE").args(arguments))
+}
+
+#[test]
+fn a_first_user_gets_from_an_empty_directory_to_an_answer() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let here = directory.path();
+    let begun = typed(here, &["init"]);
+    assert_eq!((begun.code, begun.out.as_str()), (Some(0), "pipeline.toml\npipeline.schema.json\n"), "{}", begun.err);
+    fs::write(here.join("mill.md"), "# Mill\n\nThe zorblax turns the upper stone.").expect("written");
+    let doctor = typed(here, &["doctor", "--format", "json"]);
+    assert_eq!((doctor.code, &doctor.json()["ok"]), (Some(0), &true.into()), "{}", doctor.out);
+    assert!(!here.join(".docmill").exists(), "looking makes nothing");
+    let ran = typed(here, &["run", "--format", "json"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert_eq!(ran.json()["documents"]["seen"], 1, "neither the pipeline nor its schema is a document");
+    let found = typed(here, &["search", "zorblax"]);
+    assert!(found.out.contains("mill.md"), "{}", found.out);
+    let again = typed(here, &["init"]);
+    assert_eq!(again.code, Some(2));
+    assert!(again.err.contains("--force"), "{}", again.err);
+}
+
+#[test]
+fn the_vector_of_a_question_is_that_of_the_pipelines_model() {
+    let mill = good();
+    let answer = ended(mill.command("embed").args(["how often is the sluice greased", "geese"]));
+    assert_eq!((answer.code, answer.err.as_str()), (Some(0), ""));
+    let vectors: Vec<Vec<f32>> =
+        answer.out.lines().map(|line| serde_json::from_str(line).expect("a JSON array")).collect();
+    assert_eq!(vectors.len(), 2);
+    for vector in &vectors {
+        let length: f32 = vector.iter().map(|number| number * number).sum();
+        assert!((length - 1.0).abs() < 1e-3, "{length}");
+    }
+    assert_ne!(vectors[0], vectors[1]);
+}
+
+#[test]
+fn a_shell_that_asks_is_told_the_stages_of_the_pipeline_here() {
+    let mill = good();
+    let mut command = Command::new(super::pipeline::mill::PROGRAM);
+    let asked = ended(
+        command
+            .current_dir(mill.path())
+            .envs([("DOCMILL_COMPLETE", "bash"), ("_CLAP_COMPLETE_INDEX", "3"), ("_CLAP_IFS", "\n")])
+            .args(["--", "docmill", "run", "--set", "stages.store.ta"]),
+    );
+    assert_eq!((asked.code, asked.out.as_str()), (Some(0), "stages.store.table="), "{}", asked.err);
 }

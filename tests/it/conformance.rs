@@ -7,7 +7,9 @@ use docmill_testkit::records;
 use super::pipeline::mill::{block_on, registry};
 
 /// The kinds that have a test here.
-const LOOKED_AT: [&str; 8] = ["chunk", "download", "embed", "files", "jsonl", "lancedb", "parse", "summarize"];
+/// `stdin` is looked at by its crate, over a pipe: here standard input is whatever the tests were started with.
+const LOOKED_AT: [&str; 11] =
+    ["chunk", "download", "embed", "exec", "files", "jsonl", "lancedb", "parse", "stdin", "summarize", "urls"];
 
 /// Enough sentences for a summary to choose from.
 const PROSE: &str = "The mill stands at the brook. Its wheel is made of oak and iron. Grain comes on carts from the \
@@ -29,6 +31,16 @@ fn files() {
         }
         let include = vec![directory.path().display().to_string(), "/no/such/file".to_owned()];
         Suite::new(&registry(), "files").with("include", include).run().await;
+    });
+}
+
+#[test]
+fn urls() {
+    block_on(async || {
+        let directory = tempfile::tempdir().expect("a directory");
+        let list = directory.path().join("addresses.txt");
+        std::fs::write(&list, "https://a.example/\n# a comment\nhttps://b.example/c.pdf\n").expect("written");
+        Suite::new(&registry(), "urls").with("list", list.display().to_string()).run().await;
     });
 }
 
@@ -84,6 +96,22 @@ fn embed() {
     });
 }
 
+/// Over the Python template; its own tests have more. Skipped, and said so, where there is no `python3`.
+#[test]
+#[expect(clippy::print_stderr, reason = "a test says what it skips")]
+fn exec() {
+    let found = std::process::Command::new("python3").arg("--version").output().is_ok_and(|ran| ran.status.success());
+    if !found {
+        eprintln!("skipped: no python3 here");
+        return;
+    }
+    block_on(async || {
+        let program = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/python-stage/stage.py");
+        let sample = records::text("file:///a.txt", TextKind::Plain, "write to zorblax@example.org");
+        Suite::new(&registry(), "exec").with("command", vec!["python3", program]).sample(sample).run().await;
+    });
+}
+
 /// Both sinks: two documents, one of them with two rows. `place` is the field that says where.
 async fn sink(kind: &str, place: &str) {
     let registry = registry();
@@ -109,7 +137,8 @@ fn jsonl() {
 #[test]
 fn every_default_is_one_that_its_kind_takes() {
     let registry = registry();
-    for kind in registry.kinds() {
+    // A program has no default.
+    for kind in registry.kinds().filter(|kind| *kind != "exec") {
         let factory = registry.get(kind).expect("it is listed");
         assert_eq!(factory.validate(&defaults(&factory.spec().fields)), [], "`{kind}`");
     }

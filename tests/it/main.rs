@@ -3,20 +3,30 @@
 mod backpressure;
 mod child;
 mod delivery;
+mod doctor;
+mod embed;
 mod event_loop;
+mod exec;
+mod found;
 mod layering;
 mod memory;
 #[cfg(feature = "builtin")]
 mod pipeline;
 mod pool;
+mod reference;
 mod retry;
 mod scenarios;
 mod stop;
 mod support;
 mod timeout;
+mod unchanged;
 mod width;
 
 #[cfg(feature = "builtin")]
 mod command_line;
 #[cfg(feature = "builtin")]
 mod conformance;
+#[cfg(feature = "builtin")]
+mod guide;
+#[cfg(feature = "builtin")]
+mod waiting;

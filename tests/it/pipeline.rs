@@ -3,6 +3,7 @@
 
 pub(crate) mod documents;
 pub(crate) mod mill;
+mod places;
 mod sessions;
 
 use std::collections::{BTreeMap, BTreeSet};

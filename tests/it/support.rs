@@ -39,7 +39,14 @@ pub(crate) fn worker() -> WorkerProgram {
 }
 
 pub(crate) fn options() -> RuntimeOptions {
-    RuntimeOptions { worker: worker(), inputs: Vec::new(), results: true, watch_polls: true }
+    RuntimeOptions {
+        worker: worker(),
+        ledger: None,
+        inputs: Vec::new(),
+        alone: false,
+        results: true,
+        watch_polls: true,
+    }
 }
 
 /// Builds and starts a pipeline.

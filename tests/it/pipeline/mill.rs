@@ -107,7 +107,14 @@ impl Mill {
     pub(crate) async fn run(&self) -> Ran {
         let worker =
             WorkerProgram { program: PROGRAM.into(), arguments: vec!["stage-worker".into()], variables: Vec::new() };
-        let options = RuntimeOptions { worker, inputs: Vec::new(), results: false, watch_polls: false };
+        let options = RuntimeOptions {
+            worker,
+            ledger: None,
+            inputs: Vec::new(),
+            alone: false,
+            results: false,
+            watch_polls: false,
+        };
         let topology = Topology::build(self.plan(), &self.registry, &options).await;
         let ran = finish(topology.unwrap_or_else(|error| panic!("{error}")).run()).await;
         assert!(matches!(ran.end, RunEnd::Completed), "{:?}", ran.end);

@@ -1,0 +1,2 @@
+/** trogrimmoxax */
+class Tool { void plugrimtroax() {} }

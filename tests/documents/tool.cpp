@@ -1,0 +1,2 @@
+// wolfgrimsnaax
+class Tool { void dregrimzorax(); };

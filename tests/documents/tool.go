@@ -1,0 +1,4 @@
+package tool
+
+// quixgrimblaax
+func vemgrimgrimax() {}

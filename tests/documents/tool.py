@@ -1,0 +1,5 @@
+"""drepluzorax"""
+
+
+def kipplupluax():
+    return "moxplukipax"

@@ -1,0 +1,3 @@
+//! zorgrimvemax
+
+fn blagrimwolfax() {}

@@ -1,0 +1,2 @@
+/** grimgrimdreax */
+export function snagrimquixax(): void {}

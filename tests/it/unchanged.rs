@@ -1,0 +1,77 @@
+//! What is stored already, just as it is, is not done again: told by a stamp without being read, or by its content.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use docmill::ledger::Ledger;
+use docmill::runtime::{RunEnd, RuntimeOptions, Topology};
+use docmill_testkit::fakes::MemoryStore;
+
+use super::support::{Ran, chain, finish, options, plan, registry};
+
+async fn run(pipeline: &str, ledger: &Path, fresh: bool) -> Ran {
+    let ledger = Ledger::open(ledger, fresh).expect("a ledger");
+    let options = RuntimeOptions { ledger: Some(Arc::new(ledger)), ..options() };
+    let topology = Topology::build(plan(pipeline), &registry(), &options).await.expect("the fakes are built");
+    let ran = finish(topology.run()).await;
+    assert!(matches!(ran.end, RunEnd::Completed), "{:?}", ran.end);
+    ran
+}
+
+/// (done, unchanged, failed), and how many documents were fetched.
+fn told(ran: &Ran) -> ((u64, u64, u64), u64) {
+    let documents = ran.snapshot.documents;
+    let fetched = ran.snapshot.stages.iter().find(|stage| stage.id == "fetch").map_or(0, |stage| stage.input);
+    ((documents.done, documents.unchanged, documents.failed), fetched)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_stamp_is_not_read_again_and_the_same_content_is_not_done_again() {
+    let directory = tempfile::tempdir().expect("a directory");
+    for (store, stamped, fetched_again) in [("stamped", true, 0), ("unstamped", false, 100)] {
+        let ledger = directory.path().join(store);
+        let source = format!("stamped = {stamped}");
+        let pipeline = chain(store, 100, &[("stages.source", source.as_str())]);
+        assert_eq!(told(&run(&pipeline, &ledger, false).await), ((100, 0, 0), 100));
+        let writes = MemoryStore::named(store).writes().len();
+        assert_eq!(told(&run(&pipeline, &ledger, false).await), ((0, 100, 0), fetched_again), "{store}");
+        assert_eq!(MemoryStore::named(store).writes().len(), writes, "nothing was written again");
+        assert_eq!(told(&run(&pipeline, &ledger, true).await).0, (100, 0, 0), "fresh: all of it again");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_failed_changed_or_went_elsewhere_is_done_again() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let ledger = directory.path().join("ledger.db");
+    let stamped = ("stages.source", "stamped = true");
+    let faulty = chain("again", 10, &[stamped, ("stages.parse", "on = [\"7\"]\nwhat = \"reject\"")]);
+    assert_eq!(told(&run(&faulty, &ledger, false).await).0, (9, 0, 1));
+    let good = chain("again", 10, &[stamped]);
+    assert_eq!(told(&run(&good, &ledger, false).await).0, (1, 9, 0), "what failed is not remembered as done");
+    let other_store = chain("again-elsewhere", 10, &[stamped]);
+    assert_eq!(told(&run(&other_store, &ledger, false).await).0, (10, 0, 0), "another store holds nothing of it");
+    // Both the stamp and the settings that shape the rows differ now.
+    let changed =
+        chain("again-elsewhere", 10, &[("stages.source", "stamped = true\nsize = 200"), ("stages.split", "parts = 5")]);
+    assert_eq!(told(&run(&changed, &ledger, false).await).0, (10, 0, 0));
+    // A width changes no row.
+    let wider = chain(
+        "again-elsewhere",
+        10,
+        &[("stages.source", "stamped = true\nsize = 200"), ("stages.split", "parts = 5\nwidth = 7")],
+    );
+    assert_eq!(told(&run(&wider, &ledger, false).await).0, (0, 10, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_gone_is_forgotten_and_done_when_it_comes_back() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let ledger = directory.path().join("ledger.db");
+    let there = chain("comes-back", 5, &[("stages.source", "stamped = true")]);
+    let gone = chain("comes-back", 5, &[("stages.source", "stamped = true\ngone = true")]);
+    assert_eq!(told(&run(&there, &ledger, false).await).0, (5, 0, 0));
+    assert_eq!(told(&run(&gone, &ledger, false).await).0, (0, 5, 0));
+    assert!(MemoryStore::named("comes-back").rows().is_empty());
+    assert_eq!(told(&run(&there, &ledger, false).await).0, (5, 0, 0));
+}
