@@ -9,7 +9,8 @@ use crate::counts::{TokenSizer, locate};
 use crate::limit::Unit;
 use crate::measure::{Measure, first_said};
 
-/// The chunks of a countable part of a text. No chunk ends within a `whole`, which fits one, and none begins there.
+/// The chunks of a countable part of a text. No chunk ends within a `whole`, which fits one, and none begins there, save
+/// where the splitter would go beyond the limit for it: the limit comes first.
 pub(crate) fn split(
     measure: &Measure,
     text: &str,
@@ -17,14 +18,19 @@ pub(crate) fn split(
     markdown: bool,
     wholes: &[Range<usize>],
 ) -> Vec<Range<usize>> {
-    let limit = measure.limit;
-    let mut found = match limit.unit {
-        Unit::Tokens => {
-            let sizer = TokenSizer { counts: &measure.counts, text, limit: limit.size };
-            split_by(measure, sizer, text, part, markdown, wholes)
-        }
-        Unit::Characters => split_by(measure, Characters, text, part, markdown, wholes),
-    };
+    let mut found = split_around(measure, text, part, markdown, wholes);
+    if !wholes.is_empty() {
+        // The splitter takes its first section whatever its size, and goes on while nothing is longer. A section that
+        // ends within a whole is measured to the end of that, so what it goes on to may be too long.
+        let cut = |chunk: Range<usize>| {
+            if measure.fits(text, chunk.clone()) {
+                vec![chunk]
+            } else {
+                split_around(measure, text, chunk, markdown, &[])
+            }
+        };
+        found = found.into_iter().flat_map(cut).collect();
+    }
     for index in 1..found.len() {
         let (end, chunk) = (found[index - 1].end, &mut found[index]);
         // The overlap would begin with the last rows of a table.
@@ -33,6 +39,23 @@ pub(crate) fn split(
         }
     }
     found
+}
+
+fn split_around(
+    measure: &Measure,
+    text: &str,
+    part: Range<usize>,
+    markdown: bool,
+    wholes: &[Range<usize>],
+) -> Vec<Range<usize>> {
+    let limit = measure.limit;
+    match limit.unit {
+        Unit::Tokens => {
+            let sizer = TokenSizer { counts: &measure.counts, text, limit: limit.size };
+            split_by(measure, sizer, text, part, markdown, wholes)
+        }
+        Unit::Characters => split_by(measure, Characters, text, part, markdown, wholes),
+    }
 }
 
 fn split_by(

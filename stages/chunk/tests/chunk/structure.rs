@@ -310,3 +310,14 @@ proptest! {
         assert_sound("any table", &content, &run, Encoding::Cl100kBase, fits);
     }
 }
+
+#[test]
+fn the_limit_comes_before_a_whole_that_an_overlap_begins_with() {
+    // Found by the property test: the second chunk had 52 tokens.
+    let content = "```\n```\n```\n- \n```\n日本語。\n\n~~~\n0000~~~\n~~~\n\r\na | b\n|-|-|\n- ~~~\n日本語。日本語。word Title\n==\n\
+                   word ~~~\nword 👩\u{200d}👧word | a | b |\n\n\r\na | b\n0word word word         word     word Title\n==\n\
+                   word word ";
+    for chunk in chunks_of(json!({"tokens": 43, "overlap": 10}), TextKind::Markdown, content) {
+        assert!(chunk.tokens <= 43, "{} tokens: {:?}", chunk.tokens, &*chunk.text);
+    }
+}
