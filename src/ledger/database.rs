@@ -4,22 +4,59 @@ use std::path::Path;
 use std::time::Duration;
 
 use docmill_api::Digest;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
 
-use super::{Entry, LedgerError};
+use super::{Accepted, Change, Ended, Entry, LedgerError, RunEntry, State};
 
 /// What each version adds to the one before; the first makes the tables. Never changed once released, only added to.
-const MIGRATIONS: [&str; 1] = ["CREATE TABLE documents (
+const MIGRATIONS: [&str; 2] = [
+    "CREATE TABLE documents (
     document BLOB PRIMARY KEY,
     uri TEXT NOT NULL,
     version BLOB NOT NULL,
     fingerprint BLOB NOT NULL,
     stamp TEXT,
     stores TEXT NOT NULL
-) WITHOUT ROWID"];
+) WITHOUT ROWID",
+    // The first version knew what was stored and neither its content nor how it was listed, so nothing can be taken
+    // over: its documents are done once more, which writes no row twice.
+    "DROP TABLE documents;
+CREATE TABLE documents (
+    document BLOB PRIMARY KEY,
+    uri TEXT NOT NULL,
+    source TEXT NOT NULL,
+    item TEXT NOT NULL,
+    open INTEGER NOT NULL,
+    state TEXT,
+    content BLOB,
+    fingerprint BLOB,
+    stamp TEXT,
+    kept_content BLOB,
+    kept_fingerprint BLOB,
+    stores TEXT NOT NULL,
+    stage TEXT NOT NULL DEFAULT '',
+    class TEXT NOT NULL DEFAULT '',
+    reason TEXT NOT NULL DEFAULT '',
+    attempts INTEGER NOT NULL DEFAULT 0,
+    run TEXT NOT NULL,
+    changed INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX documents_to_see_to ON documents (uri) WHERE open = 1 OR state = 'failed';
+CREATE TABLE runs (
+    run TEXT PRIMARY KEY,
+    pipeline TEXT NOT NULL,
+    started INTEGER NOT NULL,
+    ended INTEGER,
+    outcome TEXT
+) WITHOUT ROWID",
+];
 
 /// How long a reader of another process may hold the database up.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// In the order that [`entry`] reads them.
+const COLUMNS: &str = "document, uri, source, item, open, state, content, fingerprint, stamp, kept_content, \
+                       kept_fingerprint, stores, stage, class, reason, attempts, run, changed";
 
 pub(super) struct Database(Connection);
 
@@ -42,42 +79,193 @@ impl Database {
         Ok(Self(connection))
     }
 
+    /// Opens it beside a process that writes.
+    pub(super) fn open_to_read(path: &Path) -> Result<Self, LedgerError> {
+        let within = |error: rusqlite::Error| LedgerError(format!("`{}`: {error}", path.display()));
+        let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(within)?;
+        connection.busy_timeout(PATIENCE)?;
+        let version: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(within)?;
+        if version as usize != MIGRATIONS.len() {
+            return Err(LedgerError(format!("`{}` is of another docmill: run `docmill run` first", path.display())));
+        }
+        Ok(Self(connection))
+    }
+
     pub(super) fn clear(&mut self) -> Result<(), LedgerError> {
         self.0.execute("DELETE FROM documents", [])?;
         Ok(())
     }
 
     pub(super) fn look(&mut self, document: &Digest) -> Result<Option<Entry>, LedgerError> {
-        let mut select = self.0.prepare_cached(
-            "SELECT document, uri, version, fingerprint, stamp, stores FROM documents WHERE document = ?1",
-        )?;
+        let mut select = self.0.prepare_cached(&format!("SELECT {COLUMNS} FROM documents WHERE document = ?1"))?;
         Ok(select.query_row([document.as_bytes().as_slice()], entry).optional()?)
     }
 
-    pub(super) fn write(&mut self, entries: &[Entry], gone: &[Digest]) -> Result<(), LedgerError> {
-        let transaction = self.0.transaction()?;
-        {
-            let mut insert = transaction.prepare_cached(
-                "INSERT OR REPLACE INTO documents (document, uri, version, fingerprint, stamp, stores)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            )?;
-            for entry in entries {
-                insert.execute(params![
-                    entry.document.as_bytes().as_slice(),
-                    entry.uri,
-                    entry.version.as_bytes().as_slice(),
-                    entry.fingerprint.as_bytes().as_slice(),
-                    entry.stamp,
-                    entry.stores,
-                ])?;
-            }
-            let mut delete = transaction.prepare_cached("DELETE FROM documents WHERE document = ?1")?;
-            for document in gone {
-                delete.execute([document.as_bytes().as_slice()])?;
-            }
-        }
-        Ok(transaction.commit()?)
+    /// Entries behind `after`, in the order of their addresses, and how many there are in all.
+    pub(super) fn list(
+        &mut self,
+        state: Option<State>,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<(Vec<Entry>, u64), LedgerError> {
+        let condition = match state {
+            None => "1",
+            Some(State::Unfinished) => "open = 1",
+            Some(State::Done) => "open = 0 AND state = 'done'",
+            Some(State::Skipped) => "open = 0 AND state = 'skipped'",
+            Some(State::Failed) => "open = 0 AND state = 'failed'",
+        };
+        let count = format!("SELECT count(*) FROM documents WHERE {condition}");
+        let total: i64 = self.0.query_row(&count, [], |row| row.get(0))?;
+        let select = format!(
+            "SELECT {COLUMNS} FROM documents WHERE {condition} AND uri > ?1 ORDER BY uri, document LIMIT ?2"
+        );
+        let mut select = self.0.prepare_cached(&select)?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let rows = select.query_map(params![after.unwrap_or_default(), limit], entry)?;
+        Ok((rows.collect::<Result<_, _>>()?, total.unsigned_abs()))
     }
+
+    /// Documents that a source listed before, behind `after` in the order of their ids.
+    pub(super) fn of_source(
+        &mut self,
+        source: &str,
+        after: Option<&Digest>,
+        limit: usize,
+    ) -> Result<Vec<Entry>, LedgerError> {
+        let select = format!(
+            "SELECT {COLUMNS} FROM documents WHERE document > ?1 AND source = ?2 ORDER BY document LIMIT ?3"
+        );
+        let mut select = self.0.prepare_cached(&select)?;
+        let after = after.map_or(&[][..], |after| after.as_bytes().as_slice());
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        Ok(select.query_map(params![after, source, limit], entry)?.collect::<Result<_, _>>()?)
+    }
+
+    /// Documents that an earlier run than `run` left open, of which these stores may hold what they should not.
+    pub(super) fn in_doubt(&mut self, run: &str, stores: &str, limit: usize) -> Result<Vec<Entry>, LedgerError> {
+        let select = format!("SELECT {COLUMNS} FROM documents WHERE open = 1 AND run NOT IN ('', ?1) AND stores = ?2 LIMIT ?3");
+        let mut select = self.0.prepare_cached(&select)?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        Ok(select.query_map(params![run, stores, limit], entry)?.collect::<Result<_, _>>()?)
+    }
+
+    /// Does `work` in one transaction.
+    pub(super) fn together<T>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<T, LedgerError>,
+    ) -> Result<T, LedgerError> {
+        self.0.execute_batch("BEGIN IMMEDIATE")?;
+        let done = work(self).and_then(|done| Ok(self.0.execute_batch("COMMIT").map(|()| done)?));
+        if done.is_err() && !self.0.is_autocommit() {
+            // The error that is told is the one that came first.
+            let _ = self.0.execute_batch("ROLLBACK");
+        }
+        done
+    }
+
+    pub(super) fn apply(&mut self, change: &Change) -> Result<(), LedgerError> {
+        match change {
+            Change::Accept(accepted) => self.accept(accepted),
+            Change::Seal { document, content, fingerprint } => self.seal(document, content, fingerprint),
+            Change::End(ended) => self.end(ended),
+            Change::Reopen(document) => self.reopen(document),
+            Change::Rest(document) => self.rest(document),
+            Change::Forget(document) => {
+                let mut delete = self.0.prepare_cached("DELETE FROM documents WHERE document = ?1")?;
+                delete.execute([document.as_bytes().as_slice()])?;
+                Ok(())
+            }
+            Change::Run(run) => self.note_run(run),
+        }
+    }
+
+    /// What was known of it in other stores says nothing of these.
+    fn accept(&mut self, accepted: &Accepted) -> Result<(), LedgerError> {
+        let mut upsert = self.0.prepare_cached(
+            "INSERT INTO documents (document, uri, source, item, open, stores, run, changed)
+             VALUES (?1, ?2, ?3, ?4, 1, ?5, ?6, ?7)
+             ON CONFLICT (document) DO UPDATE SET
+                source = excluded.source, item = excluded.item, open = 1, run = excluded.run, changed = excluded.changed,
+                state = CASE WHEN stores = excluded.stores THEN state END,
+                content = CASE WHEN stores = excluded.stores THEN content END,
+                fingerprint = CASE WHEN stores = excluded.stores THEN fingerprint END,
+                stamp = CASE WHEN stores = excluded.stores THEN stamp END,
+                kept_content = CASE WHEN stores = excluded.stores THEN kept_content END,
+                kept_fingerprint = CASE WHEN stores = excluded.stores THEN kept_fingerprint END,
+                stores = excluded.stores",
+        )?;
+        upsert.execute(params![
+            accepted.document.as_bytes().as_slice(),
+            accepted.uri,
+            accepted.source,
+            accepted.item,
+            accepted.stores,
+            accepted.run,
+            now(),
+        ])?;
+        Ok(())
+    }
+
+    fn seal(&mut self, document: &Digest, content: &Digest, fingerprint: &Digest) -> Result<(), LedgerError> {
+        let mut update = self.0.prepare_cached(
+            "UPDATE documents SET kept_content = ?2, kept_fingerprint = ?3, stamp = NULL, content = NULL, state = NULL
+             WHERE document = ?1",
+        )?;
+        update.execute([document, content, fingerprint].map(|digest| digest.as_bytes().as_slice()))?;
+        Ok(())
+    }
+
+    fn end(&mut self, ended: &Ended) -> Result<(), LedgerError> {
+        let mut update = self.0.prepare_cached(
+            "UPDATE documents SET open = 0, state = ?2, content = ?3, fingerprint = ?4, stamp = ?5, stage = ?6,
+                class = ?7, reason = ?8, attempts = attempts * (?2 = 'failed' AND class <> '') + ?9, changed = ?10,
+                kept_content = CASE ?2 WHEN 'done' THEN ?3 WHEN 'skipped' THEN NULL ELSE kept_content END,
+                kept_fingerprint = CASE ?2 WHEN 'done' THEN ?4 WHEN 'skipped' THEN NULL ELSE kept_fingerprint END
+             WHERE document = ?1",
+        )?;
+        update.execute(params![
+            ended.document.as_bytes().as_slice(),
+            ended.state.as_str(),
+            ended.content.as_ref().map(|digest| digest.as_bytes().as_slice()),
+            ended.fingerprint.as_bytes().as_slice(),
+            ended.stamp,
+            ended.stage,
+            ended.class,
+            ended.reason,
+            ended.attempts,
+            now(),
+        ])?;
+        Ok(())
+    }
+
+    fn reopen(&mut self, document: &Digest) -> Result<(), LedgerError> {
+        let mut update = self.0.prepare_cached(
+            "UPDATE documents SET open = 1, state = NULL, content = NULL, stamp = NULL, changed = ?2 WHERE document = ?1",
+        )?;
+        update.execute(params![document.as_bytes().as_slice(), now()])?;
+        Ok(())
+    }
+
+    fn rest(&mut self, document: &Digest) -> Result<(), LedgerError> {
+        let mut update = self.0.prepare_cached("UPDATE documents SET run = '' WHERE document = ?1")?;
+        update.execute([document.as_bytes().as_slice()])?;
+        Ok(())
+    }
+
+    fn note_run(&mut self, run: &RunEntry) -> Result<(), LedgerError> {
+        let mut upsert = self.0.prepare_cached(
+            "INSERT INTO runs (run, pipeline, started, ended, outcome) VALUES (?1, ?2, ?3, NULL, NULL)
+             ON CONFLICT (run) DO UPDATE SET ended = ?3, outcome = ?4",
+        )?;
+        upsert.execute(params![run.run, run.pipeline, now(), run.outcome])?;
+        Ok(())
+    }
+}
+
+/// Microseconds since 1970.
+fn now() -> i64 {
+    chrono::Utc::now().timestamp_micros()
 }
 
 fn migrate(connection: &mut Connection) -> Result<(), LedgerError> {
@@ -98,14 +286,26 @@ fn migrate(connection: &mut Connection) -> Result<(), LedgerError> {
 }
 
 fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
-    let digest = |index: usize| row.get::<_, [u8; 32]>(index).map(Digest::from);
+    let digest = |index: usize| row.get::<_, Option<[u8; 32]>>(index).map(|bytes| bytes.map(Digest::from));
+    let ended: Option<String> = row.get(5)?;
     Ok(Entry {
-        document: digest(0)?,
+        document: Digest::from(row.get::<_, [u8; 32]>(0)?),
         uri: row.get(1)?,
-        version: digest(2)?,
-        fingerprint: digest(3)?,
-        stamp: row.get(4)?,
-        stores: row.get(5)?,
+        source: row.get(2)?,
+        item: row.get(3)?,
+        open: row.get(4)?,
+        ended: ended.as_deref().and_then(State::named),
+        content: digest(6)?,
+        fingerprint: digest(7)?,
+        stamp: row.get(8)?,
+        kept: digest(9)?.zip(digest(10)?),
+        stores: row.get(11)?,
+        stage: row.get(12)?,
+        class: row.get(13)?,
+        reason: row.get(14)?,
+        attempts: row.get(15)?,
+        run: row.get(16)?,
+        changed: row.get(17)?,
     })
 }
 
@@ -114,4 +314,15 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
 pub(super) fn set_version(path: &Path, version: u32) {
     let connection = Connection::open(path).expect("opened");
     connection.pragma_update(None, "user_version", version).expect("set");
+}
+
+/// Makes a ledger of the first version with one document.
+#[cfg(test)]
+pub(super) fn make_first_version(path: &Path) {
+    let connection = Connection::open(path).expect("opened");
+    connection.execute_batch(MIGRATIONS[0]).expect("made");
+    connection
+        .execute("INSERT INTO documents VALUES (zeroblob(32), 'file:///a', zeroblob(32), zeroblob(32), NULL, 's')", [])
+        .expect("written");
+    connection.pragma_update(None, "user_version", 1).expect("set");
 }

@@ -1,10 +1,12 @@
-//! The ledger: which documents the stores hold, in which version, as their last run left them. It is written after the
-//! stores say so, and read so that what has not changed is not done again.
+//! The ledger: what became of every document that was accepted, as the stores confirmed it. A document is written here
+//! before it counts as accepted, and its end after the stores have it; what lies between is open, and in doubt after a
+//! crash.
 //!
 //! A SQLite database in the state directory, written by one process. A thread of its own holds the connection, so that
-//! no task waits on a disk; callers wait for its answers.
+//! no task waits on a disk; requests that come while one commit is under way share the next (group commit).
 
 mod database;
+mod entry;
 
 use std::path::Path;
 use std::thread::JoinHandle;
@@ -13,31 +15,15 @@ use docmill_api::Digest;
 use tokio::sync::{mpsc, oneshot};
 
 use database::Database;
+pub use entry::{Accepted, Change, Ended, Entry, RunEntry, State};
 
 /// How many requests may wait for the ledger's thread. Askers wait for room: there is no use in more.
 const REQUESTS: usize = 256;
 
-/// What is remembered of a document that is stored.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
-    /// The document's id.
-    pub document: Digest,
-    /// Where it is.
-    pub uri: String,
-    /// Of its content under the pipeline.
-    pub version: Digest,
-    /// Of the pipeline.
-    pub fingerprint: Digest,
-    /// What told, before it was read, that it is this content: see `SourceItem::stamp`.
-    pub stamp: Option<String>,
-    /// Which stores hold it.
-    pub stores: String,
-}
-
 /// The ledger cannot be opened, read or written.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("the ledger: {0}")]
-pub struct LedgerError(String);
+pub struct LedgerError(pub(crate) String);
 
 /// A ledger that is open. Its thread ends when this is dropped.
 #[derive(Debug)]
@@ -46,9 +32,14 @@ pub struct Ledger {
     thread: Option<JoinHandle<()>>,
 }
 
+type Answer<T> = oneshot::Sender<Result<T, LedgerError>>;
+
 enum Request {
-    Look(Digest, oneshot::Sender<Result<Option<Entry>, LedgerError>>),
-    Write(Vec<Entry>, Vec<Digest>, oneshot::Sender<Result<(), LedgerError>>),
+    Look(Vec<Digest>, Answer<Vec<Option<Entry>>>),
+    Write(Vec<Change>, Answer<()>),
+    InDoubt(String, String, usize, Answer<Vec<Entry>>),
+    OfSource(String, Option<Digest>, usize, Answer<Vec<Entry>>),
+    List(Option<State>, Option<String>, usize, Answer<(Vec<Entry>, u64)>),
 }
 
 impl Ledger {
@@ -62,14 +53,28 @@ impl Ledger {
         if fresh {
             database.clear()?;
         }
+        Self::serve(database)
+    }
+
+    /// Opens a ledger that is there to read it, beside a run that writes it.
+    ///
+    /// # Errors
+    /// There is none, it is no ledger, or one of another docmill.
+    pub fn open_to_read(path: &Path) -> Result<Self, LedgerError> {
+        Self::serve(Database::open_to_read(path)?)
+    }
+
+    fn serve(mut database: Database) -> Result<Self, LedgerError> {
         let (requests, mut asked) = mpsc::channel(REQUESTS);
         let serve = move || {
-            while let Some(request) = asked.blocking_recv() {
-                // Whoever asked may have gone.
-                match request {
-                    Request::Look(document, answer) => drop(answer.send(database.look(&document))),
-                    Request::Write(entries, gone, answer) => drop(answer.send(database.write(&entries, &gone))),
+            while let Some(first) = asked.blocking_recv() {
+                let mut group = vec![first];
+                while group.len() < REQUESTS
+                    && let Ok(next) = asked.try_recv()
+                {
+                    group.push(next);
                 }
+                answer(&mut database, group);
             }
         };
         let thread = std::thread::Builder::new()
@@ -79,32 +84,99 @@ impl Ledger {
         Ok(Self { requests: Some(requests), thread: Some(thread) })
     }
 
-    /// What is remembered of a document.
+    /// What is known of these documents, in their order.
     ///
     /// # Errors
     /// The ledger cannot be read.
-    pub async fn look(&self, document: Digest) -> Result<Option<Entry>, LedgerError> {
-        self.ask(|answer| Request::Look(document, answer)).await
+    pub async fn look(&self, documents: Vec<Digest>) -> Result<Vec<Option<Entry>>, LedgerError> {
+        self.ask(|answer| Request::Look(documents, answer)).await
     }
 
-    /// Remembers these documents, in place of what was remembered of them, and forgets those that are gone: all of it, or
-    /// nothing. When it returns, it survives the end of the process.
+    /// Makes these changes: all of them, or none. When it returns, they survive the end of the process.
     ///
     /// # Errors
     /// The ledger cannot be written.
-    pub async fn write(&self, entries: Vec<Entry>, gone: Vec<Digest>) -> Result<(), LedgerError> {
-        self.ask(|answer| Request::Write(entries, gone, answer)).await
+    pub async fn write(&self, changes: Vec<Change>) -> Result<(), LedgerError> {
+        self.ask(|answer| Request::Write(changes, answer)).await
     }
 
-    async fn ask<T>(
+    /// Up to `limit` documents that an earlier run than `run` left open over these stores, and that were not brought to
+    /// rest since.
+    ///
+    /// # Errors
+    /// The ledger cannot be read.
+    pub async fn in_doubt(&self, run: &str, stores: &str, limit: usize) -> Result<Vec<Entry>, LedgerError> {
+        self.ask(|answer| Request::InDoubt(run.to_owned(), stores.to_owned(), limit, answer)).await
+    }
+
+    /// Up to `limit` documents that the source `source` listed, behind `after` in the order of their ids.
+    ///
+    /// # Errors
+    /// The ledger cannot be read.
+    pub async fn of_source(
         &self,
-        request: impl FnOnce(oneshot::Sender<Result<T, LedgerError>>) -> Request,
-    ) -> Result<T, LedgerError> {
+        source: &str,
+        after: Option<Digest>,
+        limit: usize,
+    ) -> Result<Vec<Entry>, LedgerError> {
+        self.ask(|answer| Request::OfSource(source.to_owned(), after, limit, answer)).await
+    }
+
+    /// Up to `limit` documents in a state (or in any), behind `after` in the order of their addresses; and how many
+    /// there are in that state.
+    ///
+    /// # Errors
+    /// The ledger cannot be read.
+    pub async fn list(
+        &self,
+        state: Option<State>,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<(Vec<Entry>, u64), LedgerError> {
+        self.ask(|answer| Request::List(state, after.map(str::to_owned), limit, answer)).await
+    }
+
+    async fn ask<T>(&self, request: impl FnOnce(Answer<T>) -> Request) -> Result<T, LedgerError> {
         let broken = || LedgerError("its thread has ended".into());
         let requests = self.requests.as_ref().ok_or_else(broken)?;
         let (answer, answered) = oneshot::channel();
         requests.send(request(answer)).await.map_err(|_| broken())?;
         answered.await.map_err(|_| broken())?
+    }
+}
+
+/// Answers requests that came together: those that write in one transaction, and told once that is durable; where it
+/// fails, each in its own, so that one that cannot be written costs no other.
+fn answer(database: &mut Database, group: Vec<Request>) {
+    let mut writes = Vec::new();
+    // Whoever asked may have gone: then nobody is told.
+    for request in group {
+        match request {
+            Request::Look(documents, answer) => {
+                let found = documents.iter().map(|document| database.look(document)).collect();
+                drop(answer.send(found));
+            }
+            Request::InDoubt(run, stores, limit, answer) => drop(answer.send(database.in_doubt(&run, &stores, limit))),
+            Request::OfSource(source, after, limit, answer) => {
+                drop(answer.send(database.of_source(&source, after.as_ref(), limit)));
+            }
+            Request::List(state, after, limit, answer) => {
+                drop(answer.send(database.list(state, after.as_deref(), limit)));
+            }
+            Request::Write(changes, answer) => writes.push((changes, answer)),
+        }
+    }
+    let apply = |database: &mut Database, changes: &[Change]| {
+        changes.iter().try_for_each(|change| database.apply(change))
+    };
+    let all = |database: &mut Database| writes.iter().try_for_each(|(changes, _)| apply(database, changes));
+    let together = if writes.is_empty() { Ok(()) } else { database.together(all) };
+    for (changes, answer) in writes {
+        let written = match &together {
+            Ok(()) => Ok(()),
+            Err(_) => database.together(|database| apply(database, &changes)),
+        };
+        drop(answer.send(written));
     }
 }
 
@@ -122,35 +194,108 @@ impl Drop for Ledger {
 mod tests {
     use super::*;
 
-    fn entry(name: &str, version: &str) -> Entry {
-        Entry {
-            document: Digest::of(&[name.as_bytes()]),
+    fn id(name: &str) -> Digest {
+        Digest::of(&[name.as_bytes()])
+    }
+
+    fn accept(name: &str) -> Change {
+        Change::Accept(Accepted {
+            document: id(name),
             uri: format!("file:///{name}"),
-            version: Digest::of(&[version.as_bytes()]),
-            fingerprint: Digest::of(&[b"fingerprint"]),
-            stamp: Some("stamp".into()),
+            source: "source".into(),
+            item: "{}".into(),
             stores: "store".into(),
-        }
+            run: "run".into(),
+        })
+    }
+
+    fn end(name: &str, state: State, content: &str) -> Change {
+        Change::End(Ended {
+            document: id(name),
+            state,
+            content: Some(id(content)),
+            fingerprint: id("fingerprint"),
+            stamp: Some("stamp".into()),
+            stage: "parse".into(),
+            class: if state == State::Failed { "rejected".into() } else { String::new() },
+            reason: "broken".into(),
+            attempts: 1,
+        })
+    }
+
+    async fn look(ledger: &Ledger, name: &str) -> Option<Entry> {
+        ledger.look(vec![id(name)]).await.expect("read").remove(0)
     }
 
     #[tokio::test]
-    async fn what_was_written_is_there_after_a_reopening_and_newest() {
+    async fn a_document_is_open_until_its_end_and_what_is_kept_outlives_a_failure() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("ledger.db");
-        let (one, two) = (entry("one", "1"), Entry { stamp: None, ..entry("two", "1") });
         {
             let ledger = Ledger::open(&path, false).expect("opened");
-            ledger.write(vec![one.clone(), two.clone()], Vec::new()).await.expect("written");
-            ledger.write(vec![entry("one", "2")], Vec::new()).await.expect("written again");
+            ledger.write(vec![accept("one"), accept("two")]).await.expect("written");
+            ledger.write(vec![end("one", State::Done, "1")]).await.expect("written");
         }
         let ledger = Ledger::open(&path, false).expect("opened again");
-        assert_eq!(ledger.look(one.document).await.expect("read"), Some(entry("one", "2")));
-        assert_eq!(ledger.look(two.document).await.expect("read"), Some(two.clone()));
-        ledger.write(Vec::new(), vec![two.document]).await.expect("forgotten");
-        assert_eq!(ledger.look(two.document).await.expect("read"), None);
+        let one = look(&ledger, "one").await.expect("there");
+        let kept = Some((id("1"), id("fingerprint")));
+        assert_eq!((one.open, one.ended, one.kept), (false, Some(State::Done), kept));
+        let two = look(&ledger, "two").await.expect("there");
+        assert_eq!((two.open, two.ended, two.state()), (true, None, State::Unfinished));
+        // Another content fails twice.
+        for attempts in [1, 2] {
+            ledger.write(vec![accept("one"), end("one", State::Failed, "2")]).await.expect("written");
+            let one = look(&ledger, "one").await.expect("there");
+            assert_eq!((one.state(), one.kept, one.attempts), (State::Failed, kept, attempts));
+        }
+        let (failed, total) = ledger.list(Some(State::Failed), None, 10).await.expect("read");
+        assert_eq!((failed.len(), total, failed[0].reason.as_str()), (1, 1, "broken"));
+        let doubtful = ledger.in_doubt("another run", "store", 10).await.expect("read");
+        assert_eq!(doubtful.iter().map(|entry| entry.document).collect::<Vec<_>>(), [id("two")]);
+        assert!(ledger.in_doubt("run", "store", 10).await.expect("read").is_empty(), "a run's own are in its hands");
+        ledger.write(vec![Change::Rest(id("two"))]).await.expect("written");
+        assert!(ledger.in_doubt("another run", "store", 10).await.expect("read").is_empty());
+        assert_eq!(look(&ledger, "two").await.map(|two| two.state()), Some(State::Unfinished), "and not forgotten");
         drop(ledger);
         let fresh = Ledger::open(&path, true).expect("opened fresh");
-        assert_eq!(fresh.look(one.document).await.expect("read"), None);
+        assert_eq!(look(&fresh, "one").await, None);
+    }
+
+    #[tokio::test]
+    async fn what_another_store_held_says_nothing_of_this_one() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let ledger = Ledger::open(&directory.path().join("ledger.db"), false).expect("opened");
+        ledger.write(vec![accept("one"), end("one", State::Done, "1")]).await.expect("written");
+        let Change::Accept(accepted) = accept("one") else { unreachable!("as made above") };
+        let elsewhere = Accepted { stores: "another".into(), ..accepted };
+        ledger.write(vec![Change::Accept(elsewhere)]).await.expect("written");
+        let one = look(&ledger, "one").await.expect("there");
+        assert_eq!((one.open, one.ended, one.content, one.kept), (true, None, None, None));
+    }
+
+    #[tokio::test]
+    async fn a_reader_sees_what_is_committed_and_cannot_write() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("ledger.db");
+        let writer = Ledger::open(&path, false).expect("opened");
+        writer.write(vec![accept("one")]).await.expect("written");
+        let reader = Ledger::open_to_read(&path).expect("opened beside it");
+        assert!(look(&reader, "one").await.is_some());
+        writer.write(vec![accept("two")]).await.expect("the reader is in nobody's way");
+        assert!(look(&reader, "two").await.is_some());
+        assert!(reader.write(vec![accept("three")]).await.is_err());
+        assert!(Ledger::open_to_read(&directory.path().join("none.db")).is_err());
+    }
+
+    #[tokio::test]
+    async fn a_ledger_of_the_first_version_is_brought_up_to_date() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("ledger.db");
+        database::make_first_version(&path);
+        assert!(Ledger::open_to_read(&path).is_err(), "a reader changes nothing");
+        let ledger = Ledger::open(&path, false).expect("opened");
+        assert_eq!(ledger.list(None, None, 10).await.expect("read").1, 0, "its documents are done again");
+        ledger.write(vec![accept("one")]).await.expect("written");
     }
 
     #[test]

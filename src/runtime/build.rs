@@ -64,9 +64,11 @@ impl Topology {
             topology.place(stage, node, ends, options, &places, &sequence);
         }
         let stores: Vec<Option<String>> = topology.stores.iter().map(|store| store.handle.sink.identity()).collect();
-        if let Some(memory) =
-            options.ledger.clone().and_then(|ledger| Memory::new(ledger, &stores, topology.plan.fingerprint))
-        {
+        if let Some(ledger) = &options.ledger {
+            let (fingerprint, run) = (topology.plan.fingerprint, topology.shared.run.clone());
+            let memory = Memory::new(Arc::clone(ledger), &stores, fingerprint, run);
+            let noted = memory.note_run(&topology.plan.name, None).await;
+            noted.map_err(|error| BuildError { stage: "run".into(), error })?;
             let _ = topology.shared.memory.set(memory);
         }
         topology.intakes.reverse();

@@ -11,7 +11,9 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use docmill_api::{CancellationToken, Document, StageError};
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
+use super::memory::{AsBefore, Past};
 use super::origin::Origin;
+use crate::ledger::State;
 
 /// Why a document failed, and where.
 #[derive(Clone, Debug)]
@@ -46,6 +48,7 @@ pub(crate) struct Admitted {
     pub(crate) document: Arc<Document>,
     pub(crate) origin: Arc<Origin>,
     pub(crate) gone: bool,
+    pub(crate) past: Past,
     pub(crate) place: OwnedSemaphorePermit,
 }
 
@@ -68,7 +71,11 @@ pub(crate) struct Delivery {
     pub(crate) origin: Arc<Origin>,
     /// Whether it is no longer there, and only its rows are to go.
     pub(crate) gone: bool,
+    /// What was known of it when it was admitted.
+    pub(crate) past: Past,
     unchanged: AtomicBool,
+    as_before: AtomicBool,
+    container: AtomicBool,
     /// The document's place among those in flight.
     place: Mutex<Option<OwnedSemaphorePermit>>,
 }
@@ -76,16 +83,19 @@ pub(crate) struct Delivery {
 impl Delivery {
     /// Begins a delivery with one token.
     pub(crate) fn begin(admitted: Admitted, board: &Arc<Board>) -> Token {
-        let Admitted { sequence, document, origin, gone, place } = admitted;
+        let Admitted { sequence, document, origin, gone, past, place } = admitted;
         let delivery = Arc::new(Self {
             sequence,
             admitted: document,
             origin,
             gone,
+            past,
             read: OnceLock::new(),
             outstanding: AtomicUsize::new(1),
             failed: AtomicBool::new(false),
             unchanged: AtomicBool::new(false),
+            as_before: AtomicBool::new(false),
+            container: AtomicBool::new(false),
             outcome: Mutex::default(),
             cancel: board.abort.child_token(),
             bytes: AtomicU64::new(0),
@@ -106,9 +116,29 @@ impl Delivery {
         document.content.is_some() && self.read.get().is_none() && self.read.set(Arc::clone(document)).is_ok()
     }
 
-    /// Marks it as stored already, just as it is.
-    pub(crate) fn keep_unchanged(&self) {
-        self.unchanged.store(true, Ordering::Relaxed);
+    /// Gives it the end that it had before, without further work.
+    pub(crate) fn end_as_before(&self, before: AsBefore) {
+        self.as_before.store(true, Ordering::Relaxed);
+        let stage: Arc<str> = before.stage.as_str().into();
+        match before.state {
+            State::Failed => self.fail(&stage, StageError::rejected(before.reason), before.attempts),
+            State::Skipped => drop(self.outcome().skip.get_or_insert((stage, before.reason))),
+            State::Done | State::Unfinished => self.unchanged.store(true, Ordering::Relaxed),
+        }
+    }
+
+    /// Whether it ended as an earlier run had it, its content being the same.
+    pub(crate) fn is_as_before(&self) -> bool {
+        self.as_before.load(Ordering::Relaxed)
+    }
+
+    /// Notes that documents were found inside it.
+    pub(crate) fn note_container(&self) {
+        self.container.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_container(&self) -> bool {
+        self.container.load(Ordering::Relaxed)
     }
 
     pub(crate) fn is_unchanged(&self) -> bool {
@@ -283,7 +313,7 @@ mod tests {
         let item = SourceItem { uri: "file:///a".into(), ..SourceItem::default() };
         let document = Arc::new(Document::admit(item, Digest::of(&[])));
         let place = Arc::new(Semaphore::new(1)).try_acquire_owned().expect("one place");
-        let admitted = Admitted { sequence: 1, document, origin: Arc::default(), gone: false, place };
+        let admitted = Admitted { sequence: 1, document, origin: Arc::default(), gone: false, past: Past::default(), place };
         Delivery::begin(admitted, board)
     }
 

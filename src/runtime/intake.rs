@@ -1,5 +1,6 @@
 //! Intake: where documents enter. Asks a source for the next one when there is room, admits it, and hands it on.
 
+use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -10,13 +11,16 @@ use futures::FutureExt;
 use tokio::sync::Semaphore;
 
 use super::budget::Charge;
+use super::crash::crash_point;
 use super::delivery::{Admitted, Delivery, Token};
 use super::edge::{Held, Outlet};
+use super::memory::{AsBefore, Past, Verdict};
 use super::origin::{Doorstop, Origin};
 use super::retry::Patience;
 use super::shared::{Shared, Turn};
 use super::tier::cpu::message_of;
-use crate::monitor::{Cause, StageCounters};
+use crate::ledger::State;
+use crate::monitor::{Cause, Ended, RunCounters, StageCounters};
 use crate::plan::StagePlan;
 
 /// How many documents may be under way at once. More than two full batches of a sink, so that a batch of one-row
@@ -40,9 +44,23 @@ pub(crate) struct Intake {
     pub(crate) sequence: Arc<AtomicU64>,
 }
 
+/// How many documents the ledger is asked after at once, where that many are listed without waiting: going to its thread
+/// and back takes several times as long as the look-up of one.
+const TOGETHER: usize = 128;
+
+/// A document that was listed and is to be taken in. It is not accepted yet: a run that closes leaves it.
+struct Waiting {
+    document: Document,
+    item: SourceItem,
+    past: Past,
+    /// It keeps the intake open, which what is inside it comes in by.
+    door: Doorstop,
+}
+
 /// A document that may be admitted: there is a place and memory for it.
 struct Listed {
     admitted: Admitted,
+    item: SourceItem,
     charge: Charge,
     door: Doorstop,
 }
@@ -64,16 +82,16 @@ impl Intake {
     async fn list(&self, source: &mut dyn Source) {
         let mut turn = Turn::begin();
         let mut source = Listing::Open(source);
+        let mut waiting = VecDeque::new();
         loop {
             turn.pass(Instant::now()).await;
-            // What is listed but not yet admitted may be dropped: it was never accepted.
+            // What is listed but not yet accepted may be dropped.
             let listed = tokio::select! {
                 biased;
                 () = self.shared.closing.cancelled() => None,
-                listed = self.listed(&mut source) => listed,
+                listed = self.listed(&mut source, &mut waiting) => listed,
             };
-            let Some(listed) = listed else { return };
-            let Listed { admitted, charge, door } = listed;
+            let Some(Listed { admitted, item, charge, door }) = listed else { return };
             let (document, gone) = (Arc::clone(&admitted.document), admitted.gone);
             let token = Delivery::begin(admitted, &self.shared.board);
             if gone {
@@ -81,10 +99,9 @@ impl Intake {
                 token.consumed();
                 continue;
             }
-            self.shared.counters.tally(|tally| {
-                tally.documents.seen += 1;
-                tally.documents.unfinished += 1;
-            });
+            if !self.accept(document.id, &item).await {
+                return;
+            }
             let bytes = self.admission(&document);
             let held = Held::new(charge, &token, bytes, Some(door));
             // What is admitted is handed on even while the run closes; only an abort leaves it.
@@ -100,51 +117,114 @@ impl Intake {
     }
 
     /// The next document with its place and its memory, or `None` after the last.
-    async fn listed(&self, source: &mut Listing<'_>) -> Option<Listed> {
+    async fn listed(&self, source: &mut Listing<'_>, waiting: &mut VecDeque<Waiting>) -> Option<Listed> {
         // The sender lives as long as the run.
         let _ = self.shared.paused.subscribe().wait_for(|paused| !paused).await;
         let start = Instant::now();
         let place = Arc::clone(&self.places).acquire_owned().await.ok()?;
         self.counters.blocked(start.elapsed());
-        let (document, gone) = loop {
-            let item = self.next_item(source).await?;
-            let document = Document::admit(item.clone(), self.fingerprint);
-            let id = document.id;
-            let Some(item) = self.shared.under_way.enter(id, item, &self.origin) else { continue };
-            if !item.gone && self.is_known(id, &item).await? {
-                self.shared.under_way.leave(&id);
-                continue;
-            }
-            break (Arc::new(document), item.gone);
-        };
-        let door = self.origin.keep_open();
+        while waiting.is_empty() {
+            self.look_ahead(source, waiting).await?;
+        }
+        let Waiting { document, item, past, door } = waiting.pop_front()?;
         let sequence = self.sequence.fetch_add(1, Relaxed) + 1;
         let bytes = self.admission(&document);
         let start = Instant::now();
         let charge = self.shared.budget.reserve(self.plan.depth, sequence, bytes).await;
         self.counters.held(Cause::Memory, start.elapsed());
-        let admitted = Admitted { sequence, document, origin: Arc::clone(&self.origin), gone, place };
-        Some(Listed { admitted, charge, door })
+        let (document, origin) = (Arc::new(document), Arc::clone(&self.origin));
+        let admitted = Admitted { sequence, document, origin, gone: item.gone, past, place };
+        Some(Listed { admitted, item, charge, door })
     }
 
-    /// Whether a listed document is as it was when it was stored: then it is counted, and not read.
-    async fn is_known(&self, document: Digest, item: &SourceItem) -> Option<bool> {
-        let Some(memory) = self.shared.memory.get() else { return Some(false) };
-        match memory.knows(document, item).await {
-            Ok(known) => {
-                if known {
-                    self.shared.counters.tally(|tally| {
-                        tally.documents.seen += 1;
-                        tally.documents.unchanged += 1;
-                    });
+    /// Lists the next documents, those that come without waiting together, and counts those that are as before. `None`
+    /// after the last.
+    async fn look_ahead(&self, source: &mut Listing<'_>, waiting: &mut VecDeque<Waiting>) -> Option<()> {
+        let mut listed = Vec::new();
+        let first = self.next_item(source).await?;
+        self.enter(first, &mut listed);
+        // A listing that has to wait, or has ended, is asked again by whoever has none left.
+        while listed.len() < TOGETHER
+            && let Some(Some(item)) = self.next_item(source).now_or_never()
+        {
+            self.enter(item, &mut listed);
+        }
+        let verdicts = self.verdicts(&listed).await?;
+        for ((document, item), verdict) in listed.into_iter().zip(verdicts) {
+            match verdict {
+                Verdict::AsBefore(before) => {
+                    self.shared.under_way.leave(&document.id);
+                    self.count_as_before(&document, before);
                 }
-                Some(known)
+                Verdict::TakeIn(past) => {
+                    waiting.push_back(Waiting { document, item, past, door: self.origin.keep_open() });
+                }
             }
+        }
+        Some(())
+    }
+
+    /// Accepts a document: from here on it is counted, and the ledger has it. Says whether it could.
+    async fn accept(&self, document: Digest, item: &SourceItem) -> bool {
+        if let Some(memory) = self.shared.memory.get() {
+            crash_point("ledger", "accepting");
+            if let Err(error) = memory.accept(&self.id, document, item).await {
+                self.shared.halt(&self.id, error);
+                return false;
+            }
+            crash_point("ledger", "accepted");
+        }
+        self.shared.counters.tally(|tally| {
+            tally.documents.seen += 1;
+            tally.documents.unfinished += 1;
+        });
+        true
+    }
+
+    /// Gives an item its identity, unless its document is under way: then it waits for its turn.
+    fn enter(&self, item: SourceItem, listed: &mut Vec<(Document, SourceItem)>) {
+        let document = Document::admit(item.clone(), self.fingerprint);
+        if let Some(item) = self.shared.under_way.enter(document.id, item, &self.origin) {
+            listed.push((document, item));
+        }
+    }
+
+    /// What is to be done with documents that were listed.
+    async fn verdicts(&self, listed: &[(Document, SourceItem)]) -> Option<Vec<Verdict>> {
+        let Some(memory) = self.shared.memory.get() else {
+            return Some(listed.iter().map(|_| Verdict::TakeIn(Past::default())).collect());
+        };
+        let asked: Vec<_> = listed.iter().map(|(document, item)| (document.id, item)).collect();
+        match memory.look(&asked).await {
+            Ok(verdicts) => Some(verdicts),
             Err(error) => {
                 self.shared.halt(&self.id, error);
                 None
             }
         }
+    }
+
+    /// Counts a document that ended before just as it is listed now, and is not read.
+    fn count_as_before(&self, document: &Document, before: AsBefore) {
+        let AsBefore { state, stage, reason, attempts } = before;
+        let ended = |class: &str| Ended {
+            document: document.uri.clone(),
+            stage,
+            class: class.to_owned(),
+            reason,
+            attempts,
+        };
+        self.shared.counters.tally(|tally| {
+            tally.documents.seen += 1;
+            match state {
+                State::Failed => {
+                    tally.remembered += 1;
+                    RunCounters::failed(tally, ended("rejected"));
+                }
+                State::Skipped => RunCounters::skipped(tally, ended("")),
+                State::Done | State::Unfinished => tally.documents.unchanged += 1,
+            }
+        });
     }
 
     /// The next document: of those found inside others first, so that few of them wait; then what the source lists.

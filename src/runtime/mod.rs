@@ -12,11 +12,12 @@
 //! | `edge`, `gate`, `budget`, `retry` | bounded channels, live width, memory, patience |
 //! | `delivery`, `settle` | when a document is final, and what follows |
 //! | `tier` | the CPU pool and child processes |
-//! | `state` | the lock of the state directory |
+//! | `memory`, `state` | what earlier runs left: the ledger, and the lock of the state directory |
 
 mod attempt;
 mod budget;
 mod build;
+mod crash;
 mod delivery;
 mod edge;
 mod gate;
@@ -116,13 +117,12 @@ impl Topology {
     /// Starts every task.
     #[must_use]
     pub fn run(self) -> RunHandle {
-        let started = chrono::Utc::now();
         let stages = self.seen();
         let Self { plan, shared, intakes, nodes, stores } = self;
         let view = View {
-            run: format!("{}-{}", started.format("%Y%m%dT%H%M%S"), std::process::id()),
+            run: shared.run.clone(),
             pipeline: plan.name.clone(),
-            started,
+            started: shared.started,
             began: Instant::now(),
             shared: Arc::clone(&shared),
             stages,

@@ -11,6 +11,7 @@ use docmill_api::{
 };
 use futures::FutureExt;
 
+use super::crash::crash_point;
 use super::delivery::{Made, Token};
 use super::edge::{Closed, Envelope, Held};
 use super::node::{Hands, Job, NodeRuntime, SinkHandle};
@@ -50,6 +51,7 @@ impl NodeRuntime {
     pub(crate) async fn serve(&self, hands: &mut Hands, envelope: Envelope) {
         let Envelope { record, token, charge: _charge } = envelope;
         let mut patience = Patience::new(&self.plan.retry);
+        crash_point(&self.id, "before");
         loop {
             let attempt = match &self.job {
                 Job::Async(stage) => {
@@ -66,6 +68,7 @@ impl NodeRuntime {
                 Job::Pool(stage) | Job::Process(stage, _) => self.serve_in_pool(stage, &record, &token).await,
                 Job::Sink(_) => Err(Trouble::failed(StageError::fatal("a sink takes batches"))),
             };
+            crash_point(&self.id, "after");
             let (error, emitted) = match attempt {
                 Ok(went) => return self.conclude(token, went),
                 Err(Trouble::Aborted) => return,
@@ -82,7 +85,9 @@ impl NodeRuntime {
         let mut patience = Patience::new(&self.plan.retry);
         while !pending.is_empty() {
             let records: Vec<Record> = pending.iter().map(|envelope| envelope.record.clone()).collect();
+            crash_point(&self.id, "before");
             let outcomes = self.attempt_batch(records, patience.attempts()).await;
+            crash_point(&self.id, "after");
             let mut again: Vec<(Envelope, StageError)> = Vec::new();
             for (envelope, outcome) in pending.into_iter().zip(outcomes) {
                 match outcome {
@@ -225,6 +230,7 @@ impl NodeRuntime {
             return Err(Trouble::failed(StageError::rejected(message)));
         }
         let delivery = token.delivery();
+        delivery.note_container();
         let document = delivery.document();
         for item in found {
             let (session_id, user_id) = (document.session_id.clone(), document.user_id.clone());
@@ -233,20 +239,28 @@ impl NodeRuntime {
         Ok(())
     }
 
-    /// Whether a document that was just read is stored with this very content, by what is remembered.
-    async fn is_stored(&self, document: &Document) -> Result<bool, Closed> {
-        let Some(memory) = self.shared.memory.get() else { return Ok(false) };
-        memory.holds(document).await.map_err(|error| {
-            self.shared.halt(&self.id, error);
-            Closed
-        })
+    /// Whether a document that was just read ended before with this very content, by what is remembered: then it is given
+    /// that end.
+    async fn ends_as_before(&self, token: &Token, document: &Document) -> Result<bool, Closed> {
+        let delivery = token.delivery();
+        let Some(memory) = self.shared.memory.get().filter(|_| !delivery.past.doubt) else { return Ok(false) };
+        match memory.recall(document).await {
+            Ok(Some(before)) => {
+                delivery.end_as_before(before);
+                Ok(true)
+            }
+            Ok(None) => Ok(false),
+            Err(error) => {
+                self.shared.halt(&self.id, error);
+                Err(Closed)
+            }
+        }
     }
 
     pub(super) async fn send_all(&self, token: &Token, records: Vec<Record>) -> Result<usize, Closed> {
         let emitted = records.len();
         for record in records {
-            if token.delivery().note(&record.document) && self.is_stored(&record.document).await? {
-                token.delivery().keep_unchanged();
+            if token.delivery().note(&record.document) && self.ends_as_before(token, &record.document).await? {
                 return Ok(0);
             }
             if let Payload::Blob(blob) = &record.payload {

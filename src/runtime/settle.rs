@@ -10,6 +10,7 @@ use futures::FutureExt;
 use serde_json::json;
 use tokio::sync::oneshot;
 
+use super::crash::crash_point;
 use super::delivery::Delivery;
 use super::node::SinkHandle;
 use super::retry::Patience;
@@ -55,23 +56,62 @@ pub(crate) async fn settle(shared: Arc<Shared>, stores: Vec<Store>, mut finished
         }
         unindexed = true;
         for group in deliveries.chunks(GROUP) {
-            for store in &stores {
-                store.bring_to_rest(&shared, group).await;
-            }
-            // After the stores and before anybody is told: what is remembered is stored.
-            if let Some(memory) = shared.memory.get().filter(|_| !shared.board.is_aborted())
-                && let Err(error) = memory.keep(group).await
-            {
-                shared.halt(&"engine".into(), error);
-            }
+            settle_group(&shared, &stores, group).await;
             for delivery in group {
                 turn.pass(Instant::now()).await;
                 conclude(&shared, delivery);
             }
         }
     }
+    if !shared.board.is_aborted() {
+        put_in_order(&shared, &stores).await;
+    }
     shared.counters.indexing.store(true, Relaxed);
     close(&shared, &stores).await;
+    crash_point("ledger", "closed");
+}
+
+/// Brings a group to rest: the ledger is told what is about to be replaced, the stores what became of the documents, and
+/// the ledger that they know. Nobody else is told before.
+async fn settle_group(shared: &Shared, stores: &[Store], group: &[Arc<Delivery>]) {
+    let memory = shared.memory.get();
+    if let Some(memory) = memory.filter(|_| !shared.board.is_aborted())
+        && let Err(error) = memory.seal(group).await
+    {
+        shared.halt(&"engine".into(), error);
+    }
+    crash_point("ledger", "sealed");
+    for store in stores {
+        store.bring_to_rest(shared, group).await;
+    }
+    crash_point("ledger", "settled");
+    if let Some(memory) = memory.filter(|_| !shared.board.is_aborted())
+        && let Err(error) = memory.end(group).await
+    {
+        shared.halt(&"engine".into(), error);
+    }
+    crash_point("ledger", "ended");
+}
+
+/// Takes back what earlier runs that broke off left in the stores of documents that this run did not list. They stay
+/// unfinished, until somebody lists them again.
+async fn put_in_order(shared: &Shared, stores: &[Store]) {
+    let Some(memory) = shared.memory.get() else { return };
+    loop {
+        let settled = match memory.in_doubt(GROUP).await {
+            Ok(settled) if settled.is_empty() => return,
+            Ok(settled) => settled,
+            Err(error) => return shared.halt(&"engine".into(), error),
+        };
+        for store in stores {
+            if let Err(error) = store.settle(shared, &settled).await {
+                return shared.halt(&store.id, error.context("taking back what a run left that broke off"));
+            }
+        }
+        if let Err(error) = memory.rest(&settled).await {
+            return shared.halt(&"engine".into(), error);
+        }
+    }
 }
 
 /// Brings the indexes of all stores up to date.
@@ -91,11 +131,11 @@ async fn close(shared: &Shared, stores: &[Store]) {
 impl Store {
     /// Settles a group; where that fails, each of its documents by itself, so that one costs one.
     async fn bring_to_rest(&self, shared: &Shared, group: &[Arc<Delivery>]) {
-        let Err(mut error) = self.settle(shared, group).await else { return };
+        let Err(mut error) = self.settle_all(shared, group).await else { return };
         for delivery in group {
             // Not after a fatal error or an abort: no store answers then, and the documents stay unfinished.
             if error.class != ErrorClass::Fatal && !shared.board.is_aborted() {
-                match self.settle(shared, std::slice::from_ref(delivery)).await {
+                match self.settle_all(shared, std::slice::from_ref(delivery)).await {
                     Ok(()) => continue,
                     Err(own) => error = own,
                 }
@@ -108,11 +148,11 @@ impl Store {
         }
     }
 
-    async fn settle(&self, shared: &Shared, group: &[Arc<Delivery>]) -> Result<(), StageError> {
-        // What was never read has no version, and no store holds anything of it.
+    async fn settle_all(&self, shared: &Shared, group: &[Arc<Delivery>]) -> Result<(), StageError> {
+        // What was never read has no version, and no store holds anything of it; what ended as before has been settled.
         let read = group
             .iter()
-            .filter(|delivery| delivery.gone || (delivery.document().content.is_some() && !delivery.is_unchanged()));
+            .filter(|delivery| delivery.gone || (delivery.document().content.is_some() && !delivery.is_as_before()));
         let settled: Vec<Settled> = read
             .map(|delivery| {
                 let rest = match delivery.failure() {
@@ -123,6 +163,10 @@ impl Store {
                 Settled { document: Arc::clone(delivery.document()), rest }
             })
             .collect();
+        self.settle(shared, &settled).await
+    }
+
+    async fn settle(&self, shared: &Shared, settled: &[Settled]) -> Result<(), StageError> {
         if settled.is_empty() {
             return Ok(());
         }
@@ -131,7 +175,7 @@ impl Store {
             let cx = Context { cancel: shared.board.abort.child_token(), attempt: patience.attempts() };
             let error = {
                 let _turn = self.handle.turn.lock().await;
-                let call = tokio::time::timeout(self.timeout, self.handle.sink.settle(&cx, &settled));
+                let call = tokio::time::timeout(self.timeout, self.handle.sink.settle(&cx, settled));
                 match AssertUnwindSafe(call).catch_unwind().await {
                     Ok(Ok(Ok(()))) => return Ok(()),
                     Ok(Ok(Err(error))) => error,
@@ -154,6 +198,7 @@ impl Store {
         let closing = async {
             let _turn = self.handle.turn.lock().await;
             let cx = Context { cancel: abort.child_token(), attempt: 1 };
+            crash_point(&self.id, "closing");
             match AssertUnwindSafe(self.handle.sink.close(&cx)).catch_unwind().await {
                 Ok(closed) => closed,
                 Err(panic) => Err(StageError::fatal(format!("crashed: {}", message_of(panic.as_ref())))),

@@ -19,6 +19,9 @@ use super::tier::cpu::{CpuPool, thread_cpu};
 use crate::monitor::RunCounters;
 
 pub(crate) struct Shared {
+    /// The run's id.
+    pub(crate) run: String,
+    pub(crate) started: chrono::DateTime<chrono::Utc>,
     pub(crate) budget: Arc<Budget>,
     pub(crate) pool: CpuPool,
     pub(crate) board: Arc<Board>,
@@ -43,7 +46,11 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(budget: Arc<Budget>, pool: CpuPool, options: &RuntimeOptions) -> Self {
+        let started = chrono::Utc::now();
         Self {
+            // Runs on one state directory follow one another, and a process may hold several directories.
+            run: format!("{}-{}", started.format("%Y%m%dT%H%M%S%3f"), std::process::id()),
+            started,
             budget,
             pool,
             board: Arc::new(Board::default()),

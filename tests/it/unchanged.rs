@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use docmill::ledger::Ledger;
+use docmill::ledger::{Change, Ledger, State};
 use docmill::runtime::{RunEnd, RuntimeOptions, Topology};
 use docmill_testkit::fakes::MemoryStore;
 
@@ -16,6 +16,13 @@ async fn run(pipeline: &str, ledger: &Path, fresh: bool) -> Ran {
     let ran = finish(topology.run()).await;
     assert!(matches!(ran.end, RunEnd::Completed), "{:?}", ran.end);
     ran
+}
+
+/// Has what failed tried again.
+async fn reopen(ledger: &Path) {
+    let ledger = Ledger::open(ledger, false).expect("a ledger");
+    let (failed, _) = ledger.list(Some(State::Failed), None, 100).await.expect("read");
+    ledger.write(failed.iter().map(|entry| Change::Reopen(entry.document)).collect()).await.expect("written");
 }
 
 /// (done, unchanged, failed), and how many documents were fetched.
@@ -41,14 +48,16 @@ async fn the_same_stamp_is_not_read_again_and_the_same_content_is_not_done_again
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_failed_changed_or_went_elsewhere_is_done_again() {
+async fn what_changed_or_went_elsewhere_is_done_again_and_what_failed_where_that_is_wanted() {
     let directory = tempfile::tempdir().expect("a directory");
     let ledger = directory.path().join("ledger.db");
     let stamped = ("stages.source", "stamped = true");
     let faulty = chain("again", 10, &[stamped, ("stages.parse", "on = [\"7\"]\nwhat = \"reject\"")]);
     assert_eq!(told(&run(&faulty, &ledger, false).await).0, (9, 0, 1));
     let good = chain("again", 10, &[stamped]);
-    assert_eq!(told(&run(&good, &ledger, false).await).0, (1, 9, 0), "what failed is not remembered as done");
+    assert_eq!(told(&run(&good, &ledger, false).await), ((0, 9, 1), 0), "what it is, it is still");
+    reopen(&ledger).await;
+    assert_eq!(told(&run(&good, &ledger, false).await), ((1, 9, 0), 1), "unless somebody wants it tried again");
     let other_store = chain("again-elsewhere", 10, &[stamped]);
     assert_eq!(told(&run(&other_store, &ledger, false).await).0, (10, 0, 0), "another store holds nothing of it");
     // Both the stamp and the settings that shape the rows differ now.
