@@ -77,6 +77,8 @@ pub(super) fn run(
         worker: WorkerProgram::current().context("cannot tell which program is running")?,
         ledger: None,
         inputs: Vec::new(),
+        given: None,
+        prune: false,
         alone: true,
         results: true,
         watch_polls: false,

@@ -7,6 +7,8 @@ pub mod doctor;
 pub mod documents;
 mod dry_run;
 pub mod embed;
+pub mod failed;
+pub mod forget;
 pub mod graph;
 pub mod init;
 pub mod man;
@@ -68,6 +70,10 @@ enum Command {
     Search(search::Args),
     /// Lists the documents that the store holds
     Documents(documents::Args),
+    /// Lists the documents that failed, tells why, tries them again or drops them
+    Failed(failed::Args),
+    /// Deletes documents from the store and from what is remembered
+    Forget(forget::Args),
     /// Prints the vectors that the pipeline's model gives to texts
     Embed(embed::Args),
     /// Looks whether this machine has what a pipeline needs, and how to mend what it lacks
@@ -122,6 +128,8 @@ pub fn main_with(register: impl FnOnce(&mut Registry)) -> ExitCode {
         Command::Config(args) => config::run(&args, &registry, &mut out, &mut err),
         Command::Search(args) => search::run(&args, &registry, &mut out, &mut err),
         Command::Documents(args) => documents::run(&args, &registry, &mut out, &mut err),
+        Command::Failed(args) => failed::run(args, &registry, &mut out, &mut err),
+        Command::Forget(args) => forget::run(&args, &registry, &mut out, &mut err),
         Command::Completions(args) => completions::run(&args, &mut out),
         Command::Man(args) => man::run(&args, &mut out),
         Command::Init(args) => init::run(&args, &registry, &mut out, &mut err),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
-use docmill_api::{Registry, StageError};
+use docmill_api::{Registry, SourceItem, StageError};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -60,6 +60,10 @@ pub struct Args {
     /// Stays after the listing and keeps the directories of `files` sources ingested: new, changed and removed files
     #[arg(long)]
     watch: bool,
+    /// Deletes the rows of documents that earlier runs took in and that are no longer where this one looked: files below
+    /// its directories and globs, after a listing without errors
+    #[arg(long, conflicts_with_all = ["dry_run", "watch"])]
+    prune: bool,
     /// Forgets what earlier runs did: every document is done again, and replaces what is stored of it
     #[arg(long, conflicts_with = "dry_run")]
     fresh: bool,
@@ -85,46 +89,112 @@ pub fn run(mut args: Args, registry: &Registry, out: &mut dyn Write, err: &mut d
         // Before the work: a report that cannot be written is not to be found out after a night.
         std::fs::File::create(path).with_context(|| format!("cannot write the report `{}`", path.display()))?;
     }
-    let _lock = match StateLock::take(&loaded.plan.run.state) {
-        Ok(lock) => lock,
-        Err(error) => {
-            writeln!(err, "error: {error}")?;
-            return Ok(ENVIRONMENT);
-        }
+    let state = match State::open(&loaded.plan, args.fresh, err)? {
+        Ok(state) => state,
+        Err(code) => return Ok(code),
     };
-    let ledger = match Ledger::open(&loaded.plan.run.state.join("ledger.db"), args.fresh) {
-        Ok(ledger) => ledger,
-        Err(error) => {
-            writeln!(err, "error: {error}")?;
-            writeln!(err, "hint: it only saves work: move it away, and every document is done again")?;
-            return Ok(ENVIRONMENT);
-        }
-    };
-    let options = RuntimeOptions {
-        ledger: Some(Arc::new(ledger)),
-        worker: WorkerProgram::current().context("cannot tell which program is running")?,
-        inputs: args.positionals.clone(),
-        alone: false,
-        results: args.results,
-        watch_polls: false,
-    };
-    let event_loop = super::event_loop().context("cannot start the event loop")?;
-    let ran = event_loop.block_on(execute(loaded.plan, registry, &options, args.ui));
-    // What still blocks a thread (a step that ran out of time) is not waited for.
-    event_loop.shutdown_background();
-    let ran = match ran {
+    let work = Work { inputs: args.positionals.clone(), given: None, prune: args.prune, results: args.results };
+    let ran = match carry_out(loaded.plan, registry, &state, work, args.ui, err)? {
         Ok(ran) => ran,
-        Err(error) => {
-            writeln!(err, "error: {error}")?;
-            return Ok(ENVIRONMENT);
-        }
+        Err(code) => return Ok(code),
     };
     if ran.view.snapshot().documents.seen == 0 && matches!(ran.end, RunEnd::Completed) {
         writeln!(err, "warning: nothing to do: the source listed no document")?;
     }
     let report = Report::new(&ran.view.snapshot(), ran.view.tally(), ran.host, args.results);
     print(&report, &args, out)?;
+    tell_of_remembered(ran.view.tally().remembered, err)?;
     exit_code(&ran.end, &report, args.max_failed, err)
+}
+
+/// The state directory in the hands of this process, which is the one that writes it.
+pub(super) struct State {
+    _lock: StateLock,
+    pub(super) ledger: Arc<Ledger>,
+}
+
+impl State {
+    /// Opens it, or says on `err` why not and gives the exit code.
+    ///
+    /// # Errors
+    /// `err` cannot be written.
+    pub(super) fn open(plan: &Plan, fresh: bool, err: &mut dyn Write) -> anyhow::Result<Result<Self, u8>> {
+        let lock = match StateLock::take(&plan.run.state) {
+            Ok(lock) => lock,
+            Err(error) => {
+                writeln!(err, "error: {error}")?;
+                return Ok(Err(ENVIRONMENT));
+            }
+        };
+        match Ledger::open(&ledger_file(plan), fresh) {
+            Ok(ledger) => Ok(Ok(Self { _lock: lock, ledger: Arc::new(ledger) })),
+            Err(error) => {
+                writeln!(err, "error: {error}")?;
+                writeln!(err, "hint: move it away, and every document is done again; no row is written twice")?;
+                Ok(Err(ENVIRONMENT))
+            }
+        }
+    }
+}
+
+/// Where a pipeline's ledger is.
+pub(super) fn ledger_file(plan: &Plan) -> PathBuf {
+    plan.run.state.join("ledger.db")
+}
+
+/// Which documents a run is over, and what it does with them.
+#[derive(Debug, Default)]
+pub(super) struct Work {
+    pub(super) inputs: Vec<String>,
+    pub(super) given: Option<Vec<(String, SourceItem)>>,
+    pub(super) prune: bool,
+    pub(super) results: bool,
+}
+
+/// Runs a pipeline to its end, or says on `err` what this machine lacks and gives the exit code.
+///
+/// # Errors
+/// The event loop cannot start, or `err` cannot be written.
+pub(super) fn carry_out(
+    plan: Plan,
+    registry: &Registry,
+    state: &State,
+    work: Work,
+    ui: Ui,
+    err: &mut dyn Write,
+) -> anyhow::Result<Result<Ran, u8>> {
+    let options = RuntimeOptions {
+        ledger: Some(Arc::clone(&state.ledger)),
+        worker: WorkerProgram::current().context("cannot tell which program is running")?,
+        inputs: work.inputs,
+        given: work.given,
+        prune: work.prune,
+        alone: false,
+        results: work.results,
+        watch_polls: false,
+    };
+    let event_loop = super::event_loop().context("cannot start the event loop")?;
+    let ran = event_loop.block_on(execute(plan, registry, &options, ui));
+    // What still blocks a thread (a step that ran out of time) is not waited for.
+    event_loop.shutdown_background();
+    match ran {
+        Ok(ran) => Ok(Ok(ran)),
+        Err(error) => {
+            writeln!(err, "error: {error}")?;
+            Ok(Err(ENVIRONMENT))
+        }
+    }
+}
+
+fn tell_of_remembered(remembered: u64, err: &mut dyn Write) -> std::io::Result<()> {
+    match remembered {
+        0 => Ok(()),
+        1 => writeln!(err, "1 document failed before and is as it was: not tried again (`docmill failed retry`)"),
+        _ => writeln!(
+            err,
+            "{remembered} documents failed before and are as they were: not tried again (`docmill failed retry`)"
+        ),
+    }
 }
 
 /// Turns watching on in every source that can. A pipeline that does not load is complained about later.
@@ -144,10 +214,11 @@ fn watch(pipeline: &mut PipelineArgs, registry: &Registry) -> bool {
     !sources.is_empty()
 }
 
-struct Ran {
-    end: RunEnd,
-    view: View,
-    host: HostUse,
+/// A run that has ended.
+pub(super) struct Ran {
+    pub(super) end: RunEnd,
+    pub(super) view: View,
+    pub(super) host: HostUse,
 }
 
 async fn execute(plan: Plan, registry: &Registry, options: &RuntimeOptions, ui: Ui) -> Result<Ran, BuildError> {
@@ -240,7 +311,7 @@ fn write_report(report: &Report, path: &Path) -> anyhow::Result<()> {
     std::fs::write(path, json + "\n").with_context(|| format!("cannot write the report `{}`", path.display()))
 }
 
-fn exit_code(end: &RunEnd, report: &Report, max_failed: u64, err: &mut dyn Write) -> anyhow::Result<u8> {
+pub(super) fn exit_code(end: &RunEnd, report: &Report, max_failed: u64, err: &mut dyn Write) -> anyhow::Result<u8> {
     Ok(match end {
         RunEnd::Fatal { stage, error } => {
             writeln!(err, "error: stage `{stage}`: {error}")?;

@@ -117,9 +117,8 @@ impl Database {
         };
         let count = format!("SELECT count(*) FROM documents WHERE {condition}");
         let total: i64 = self.0.query_row(&count, [], |row| row.get(0))?;
-        let select = format!(
-            "SELECT {COLUMNS} FROM documents WHERE {condition} AND uri > ?1 ORDER BY uri, document LIMIT ?2"
-        );
+        let select =
+            format!("SELECT {COLUMNS} FROM documents WHERE {condition} AND uri > ?1 ORDER BY uri, document LIMIT ?2");
         let mut select = self.0.prepare_cached(&select)?;
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let rows = select.query_map(params![after.unwrap_or_default(), limit], entry)?;
@@ -133,9 +132,8 @@ impl Database {
         after: Option<&Digest>,
         limit: usize,
     ) -> Result<Vec<Entry>, LedgerError> {
-        let select = format!(
-            "SELECT {COLUMNS} FROM documents WHERE document > ?1 AND source = ?2 ORDER BY document LIMIT ?3"
-        );
+        let select =
+            format!("SELECT {COLUMNS} FROM documents WHERE document > ?1 AND source = ?2 ORDER BY document LIMIT ?3");
         let mut select = self.0.prepare_cached(&select)?;
         let after = after.map_or(&[][..], |after| after.as_bytes().as_slice());
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
@@ -144,7 +142,8 @@ impl Database {
 
     /// Documents that an earlier run than `run` left open, of which these stores may hold what they should not.
     pub(super) fn in_doubt(&mut self, run: &str, stores: &str, limit: usize) -> Result<Vec<Entry>, LedgerError> {
-        let select = format!("SELECT {COLUMNS} FROM documents WHERE open = 1 AND run NOT IN ('', ?1) AND stores = ?2 LIMIT ?3");
+        let select =
+            format!("SELECT {COLUMNS} FROM documents WHERE open = 1 AND run NOT IN ('', ?1) AND stores = ?2 LIMIT ?3");
         let mut select = self.0.prepare_cached(&select)?;
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         Ok(select.query_map(params![run, stores, limit], entry)?.collect::<Result<_, _>>()?)
@@ -170,6 +169,7 @@ impl Database {
             Change::Seal { document, content, fingerprint } => self.seal(document, content, fingerprint),
             Change::End(ended) => self.end(ended),
             Change::Reopen(document) => self.reopen(document),
+            Change::Drop(document) => self.drop_failure(document),
             Change::Rest(document) => self.rest(document),
             Change::Forget(document) => {
                 let mut delete = self.0.prepare_cached("DELETE FROM documents WHERE document = ?1")?;
@@ -244,6 +244,21 @@ impl Database {
             "UPDATE documents SET open = 1, state = NULL, content = NULL, stamp = NULL, changed = ?2 WHERE document = ?1",
         )?;
         update.execute(params![document.as_bytes().as_slice(), now()])?;
+        Ok(())
+    }
+
+    fn drop_failure(&mut self, document: &Digest) -> Result<(), LedgerError> {
+        let key = document.as_bytes().as_slice();
+        let mut update = self.0.prepare_cached(
+            "UPDATE documents SET state = 'done', content = kept_content, fingerprint = kept_fingerprint, stamp = NULL,
+                stage = '', class = '', reason = '', attempts = 1, changed = ?2
+             WHERE document = ?1 AND kept_content IS NOT NULL AND state = 'failed' AND open = 0",
+        )?;
+        update.execute(params![key, now()])?;
+        let mut delete = self.0.prepare_cached(
+            "DELETE FROM documents WHERE document = ?1 AND kept_content IS NULL AND state = 'failed' AND open = 0",
+        )?;
+        delete.execute([key])?;
         Ok(())
     }
 

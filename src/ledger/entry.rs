@@ -150,6 +150,8 @@ pub enum Change {
     End(Ended),
     /// A document is to be done again, whatever it ended with.
     Reopen(Digest),
+    /// Nobody is to know that a document failed: it stands as if it had not been tried since it went well last.
+    Drop(Digest),
     /// The stores hold what they keep of a document that is still open, and nothing else: it is in doubt no longer.
     Rest(Digest),
     /// No store holds anything of a document, and nobody is to remember it.

@@ -166,9 +166,8 @@ fn answer(database: &mut Database, group: Vec<Request>) {
             Request::Write(changes, answer) => writes.push((changes, answer)),
         }
     }
-    let apply = |database: &mut Database, changes: &[Change]| {
-        changes.iter().try_for_each(|change| database.apply(change))
-    };
+    let apply =
+        |database: &mut Database, changes: &[Change]| changes.iter().try_for_each(|change| database.apply(change));
     let all = |database: &mut Database| writes.iter().try_for_each(|(changes, _)| apply(database, changes));
     let together = if writes.is_empty() { Ok(()) } else { database.together(all) };
     for (changes, answer) in writes {

@@ -55,6 +55,13 @@ pub struct Plan {
     pub fingerprint: Digest,
 }
 
+impl Plan {
+    /// The stages that list documents.
+    pub fn sources(&self) -> impl Iterator<Item = &StagePlan> {
+        self.stages.iter().filter(|stage| stage.role == Role::Source)
+    }
+}
+
 /// The `[run]` table.
 #[derive(Clone, Debug, Serialize)]
 pub struct RunSettings {

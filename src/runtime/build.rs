@@ -11,6 +11,8 @@ use super::RuntimeOptions;
 use super::budget::Budget;
 use super::edge::{Inlet, Outlet};
 use super::gate::Gate;
+use super::given::Given;
+use super::gone::Noted;
 use super::intake::{IN_FLIGHT, Intake};
 use super::memory::Memory;
 use super::node::{Job, NodeRuntime, SinkHandle};
@@ -59,7 +61,13 @@ impl Topology {
         // Sinks first: a store that is not ours is refused before anything else is opened.
         for index in (0..topology.plan.stages.len()).rev() {
             let stage = topology.plan.stages[index].clone();
-            let node = build_node(&topology.plan, &stage, registry, options).await?;
+            let node = match &options.given {
+                Some(given) if stage.role == crate::plan::Role::Source => {
+                    let sources: Vec<&str> = topology.plan.sources().map(|source| source.id.as_str()).collect();
+                    Node::Source(Box::new(Given::for_source(&stage.id, &sources, given)))
+                }
+                _ => build_node(&topology.plan, &stage, registry, options).await?,
+            };
             let ends = edges.take(index);
             topology.place(stage, node, ends, options, &places, &sequence);
         }
@@ -100,6 +108,7 @@ impl Topology {
                     places: Arc::clone(places),
                     origin: Arc::default(),
                     sequence: Arc::clone(sequence),
+                    listed: Noted::default(),
                 };
                 self.intakes.push((intake, source));
                 return;

@@ -313,7 +313,8 @@ mod tests {
         let item = SourceItem { uri: "file:///a".into(), ..SourceItem::default() };
         let document = Arc::new(Document::admit(item, Digest::of(&[])));
         let place = Arc::new(Semaphore::new(1)).try_acquire_owned().expect("one place");
-        let admitted = Admitted { sequence: 1, document, origin: Arc::default(), gone: false, past: Past::default(), place };
+        let admitted =
+            Admitted { sequence: 1, document, origin: Arc::default(), gone: false, past: Past::default(), place };
         Delivery::begin(admitted, board)
     }
 

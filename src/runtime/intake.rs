@@ -14,6 +14,7 @@ use super::budget::Charge;
 use super::crash::crash_point;
 use super::delivery::{Admitted, Delivery, Token};
 use super::edge::{Held, Outlet};
+use super::gone::{Gone, Missing, Noted};
 use super::memory::{AsBefore, Past, Verdict};
 use super::origin::{Doorstop, Origin};
 use super::retry::Patience;
@@ -42,6 +43,8 @@ pub(crate) struct Intake {
     pub(crate) origin: Arc<Origin>,
     /// Shared by all sources of a run.
     pub(crate) sequence: Arc<AtomicU64>,
+    /// What it listed, where what it did not list is to be found.
+    pub(crate) listed: Noted,
 }
 
 /// How many documents the ledger is asked after at once, where that many are listed without waiting: going to its thread
@@ -68,6 +71,8 @@ struct Listed {
 /// A source, until its last item.
 enum Listing<'a> {
     Open(&'a mut dyn Source),
+    /// All was listed; what was listed before and is no longer there is still to be found.
+    Listed(&'a mut dyn Source, Gone),
     Ended,
 }
 
@@ -184,6 +189,9 @@ impl Intake {
     /// Gives an item its identity, unless its document is under way: then it waits for its turn.
     fn enter(&self, item: SourceItem, listed: &mut Vec<(Document, SourceItem)>) {
         let document = Document::admit(item.clone(), self.fingerprint);
+        if self.shared.prune {
+            self.listed.note(document.id);
+        }
         if let Some(item) = self.shared.under_way.enter(document.id, item, &self.origin) {
             listed.push((document, item));
         }
@@ -207,13 +215,8 @@ impl Intake {
     /// Counts a document that ended before just as it is listed now, and is not read.
     fn count_as_before(&self, document: &Document, before: AsBefore) {
         let AsBefore { state, stage, reason, attempts } = before;
-        let ended = |class: &str| Ended {
-            document: document.uri.clone(),
-            stage,
-            class: class.to_owned(),
-            reason,
-            attempts,
-        };
+        let ended =
+            |class: &str| Ended { document: document.uri.clone(), stage, class: class.to_owned(), reason, attempts };
         self.shared.counters.tally(|tally| {
             tally.documents.seen += 1;
             match state {
@@ -242,13 +245,39 @@ impl Intake {
                         () = self.origin.changed() => {}
                         item = self.next(&mut **open) => match item {
                             Some(item) => return Some(item),
-                            None => *source = Listing::Ended,
+                            None => *source = self.listed_all(std::mem::replace(source, Listing::Ended)),
                         },
                     }
                 }
+                // What is inside a container is known once that was opened.
+                Listing::Listed(covering, gone) if self.origin.is_quiet() => {
+                    let Some(memory) = self.shared.memory.get() else { return None };
+                    match gone.next(memory, &self.id, &self.listed).await {
+                        Ok(Some(Missing { item, listed_by })) => {
+                            if listed_by.is_none_or(|address| covering.covers(&address)) {
+                                return Some(SourceItem { gone: true, ..item });
+                            }
+                        }
+                        Ok(None) => *source = Listing::Ended,
+                        Err(error) => {
+                            self.shared.halt(&self.id, error);
+                            return None;
+                        }
+                    }
+                }
                 Listing::Ended if self.origin.is_quiet() => return None,
-                Listing::Ended => self.origin.changed().await,
+                Listing::Listed(..) | Listing::Ended => self.origin.changed().await,
             }
+        }
+    }
+
+    /// What follows a listing: the search for what is gone, where that is wanted and the listing was whole.
+    fn listed_all<'a>(&self, source: Listing<'a>) -> Listing<'a> {
+        match source {
+            Listing::Open(source) if self.shared.prune && !self.shared.closing.is_cancelled() => {
+                Listing::Listed(source, Gone::default())
+            }
+            _ => Listing::Ended,
         }
     }
 

@@ -191,6 +191,12 @@ impl Memory {
         Ok(entries.into_iter().map(|entry| (entry.document, item_of(&entry))).collect())
     }
 
+    /// Whether a document came to an end that is no failure.
+    pub(crate) async fn went_well(&self, document: Digest) -> Result<bool, StageError> {
+        let entry = self.ledger.look(vec![document]).await.map_err(unusable)?.pop().flatten();
+        Ok(entry.is_some_and(|entry| matches!(entry.state(), State::Done | State::Skipped)))
+    }
+
     fn is_ours(&self, entry: &Entry) -> bool {
         self.stores.as_ref() == Some(&entry.stores)
     }
@@ -222,10 +228,10 @@ fn as_listed(item: &SourceItem) -> String {
     serde_json::to_string(&item).unwrap_or_default()
 }
 
-/// The item that a document was listed as.
-pub(crate) fn item_of(entry: &Entry) -> SourceItem {
-    serde_json::from_str(&entry.item)
-        .unwrap_or_else(|_| SourceItem { uri: entry.uri.clone(), ..SourceItem::default() })
+/// The item that a document of the ledger was listed as.
+#[must_use]
+pub fn item_of(entry: &Entry) -> SourceItem {
+    serde_json::from_str(&entry.item).unwrap_or_else(|_| SourceItem { uri: entry.uri.clone(), ..SourceItem::default() })
 }
 
 fn settled(entry: &Entry) -> Settled {

@@ -7,7 +7,7 @@
 //! | room | what it knows |
 //! |---|---|
 //! | `build` | plan to topology |
-//! | `intake` | where documents enter |
+//! | `intake`, `origin`, `given`, `gone` | where documents enter; those inside others, named by hand, no longer there |
 //! | `node`, `serve`, `attempt` | the loop around every stage; attempts, outcomes, handing on |
 //! | `edge`, `gate`, `budget`, `retry` | bounded channels, live width, memory, patience |
 //! | `delivery`, `settle` | when a document is final, and what follows |
@@ -21,6 +21,8 @@ mod crash;
 mod delivery;
 mod edge;
 mod gate;
+mod given;
+mod gone;
 mod intake;
 mod memory;
 mod node;
@@ -36,11 +38,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use docmill_api::StageError;
+use docmill_api::{SourceItem, StageError};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 pub use build::{BuildError, Topology};
+pub use memory::item_of;
 pub use state::{StateError, StateLock};
 pub use tier::child::serve as serve_stage_worker;
 pub use tier::process::WorkerProgram;
@@ -60,6 +63,10 @@ pub struct RuntimeOptions {
     pub ledger: Option<Arc<Ledger>>,
     /// Documents that replace what the sources list.
     pub inputs: Vec<String>,
+    /// Documents that are taken in instead of what the sources list, each under the id of its source.
+    pub given: Option<Vec<(String, SourceItem)>>,
+    /// Whether documents that are no longer where a source looks lose their rows.
+    pub prune: bool,
     /// Whether documents found inside others are left out: a rehearsal over a sample.
     pub alone: bool,
     /// Whether to keep what each document's caller is told.

@@ -39,6 +39,8 @@ pub(crate) struct Shared {
     pub(crate) paused: tokio::sync::watch::Sender<bool>,
     /// Whether documents found inside others are left out.
     pub(crate) alone: bool,
+    /// Whether documents that are no longer there lose their rows.
+    pub(crate) prune: bool,
     pub(crate) wants_results: bool,
     pub(crate) watches_polls: bool,
     fatal: Mutex<Option<(Arc<str>, StageError)>>,
@@ -62,6 +64,7 @@ impl Shared {
             waits: AtomicBool::new(false),
             paused: tokio::sync::watch::Sender::new(false),
             alone: options.alone,
+            prune: options.prune,
             wants_results: options.results,
             watches_polls: options.watch_polls,
             fatal: Mutex::default(),

@@ -43,6 +43,8 @@ pub(crate) fn options() -> RuntimeOptions {
         worker: worker(),
         ledger: None,
         inputs: Vec::new(),
+        given: None,
+        prune: false,
         alone: false,
         results: true,
         watch_polls: true,

@@ -5,13 +5,18 @@ use std::sync::Arc;
 
 use docmill::ledger::{Change, Ledger, State};
 use docmill::runtime::{RunEnd, RuntimeOptions, Topology};
+use docmill_api::SourceItem;
 use docmill_testkit::fakes::MemoryStore;
 
 use super::support::{Ran, chain, finish, options, plan, registry};
 
 async fn run(pipeline: &str, ledger: &Path, fresh: bool) -> Ran {
+    run_with(pipeline, ledger, RuntimeOptions { ..options() }, fresh).await
+}
+
+async fn run_with(pipeline: &str, ledger: &Path, options: RuntimeOptions, fresh: bool) -> Ran {
     let ledger = Ledger::open(ledger, fresh).expect("a ledger");
-    let options = RuntimeOptions { ledger: Some(Arc::new(ledger)), ..options() };
+    let options = RuntimeOptions { ledger: Some(Arc::new(ledger)), ..options };
     let topology = Topology::build(plan(pipeline), &registry(), &options).await.expect("the fakes are built");
     let ran = finish(topology.run()).await;
     assert!(matches!(ran.end, RunEnd::Completed), "{:?}", ran.end);
@@ -83,4 +88,33 @@ async fn what_is_gone_is_forgotten_and_done_when_it_comes_back() {
     assert_eq!(told(&run(&gone, &ledger, false).await).0, (0, 5, 0));
     assert!(MemoryStore::named("comes-back").rows().is_empty());
     assert_eq!(told(&run(&there, &ledger, false).await).0, (5, 0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_no_longer_listed_loses_its_rows_only_where_that_is_wanted() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let ledger = directory.path().join("ledger.db");
+    let of = |count| chain("pruned", count, &[("stages.source", "stamped = true")]);
+    assert_eq!(told(&run(&of(1500), &ledger, false).await).0, (1500, 0, 0));
+    assert_eq!(told(&run(&of(7), &ledger, false).await).0, (0, 7, 0));
+    assert_eq!(MemoryStore::named("pruned").rows().len(), 1500 * 4, "nothing is deleted unasked");
+    let prune = RuntimeOptions { prune: true, ..options() };
+    assert_eq!(told(&run_with(&of(7), &ledger, prune, false).await).0, (0, 7, 0));
+    assert_eq!(MemoryStore::named("pruned").rows().len(), 7 * 4);
+    assert_eq!(told(&run(&of(10), &ledger, false).await).0, (3, 7, 0), "what went is done when it comes back");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn documents_named_by_hand_are_taken_in_instead_of_what_the_source_lists() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let ledger = directory.path().join("ledger.db");
+    let pipeline = chain("given", 10, &[("stages.source", "stamped = true")]);
+    assert_eq!(told(&run(&pipeline, &ledger, false).await).0, (10, 0, 0));
+    let item = |uri: &str, gone| SourceItem { uri: uri.into(), gone, ..SourceItem::default() };
+    let given = vec![("source".to_owned(), item("test:///3", true)), ("source".to_owned(), item("test:///4", false))];
+    let given = RuntimeOptions { given: Some(given), ..options() };
+    let ran = run_with(&pipeline, &ledger, given, false).await;
+    assert_eq!(told(&ran).0, (0, 1, 0), "read, because it has no stamp, and unchanged; the other is gone");
+    assert!(MemoryStore::named("given").rows().keys().all(|(document, _)| document != "3"));
+    assert_eq!(MemoryStore::named("given").rows().len(), 9 * 4);
 }

@@ -28,6 +28,13 @@ pub trait Source: Send {
     fn waits(&self) -> bool {
         false
     }
+
+    /// Whether the listing, which has come to its end, would have named the document at this address, were it there: only
+    /// then a document that an earlier run listed can be told to be gone (`--prune`). No, unless the source says so; and
+    /// no where part of the listing failed.
+    fn covers(&self, _uri: &str) -> bool {
+        false
+    }
 }
 
 /// A stage that waits: on network, disk or a model. Runs on the event loop, so it must not compute for long.

@@ -9,6 +9,7 @@ use docmill_api::{BuildContext, Context, Issue, Node, Source, SourceItem, StageE
 use tokio::task::JoinHandle;
 
 use crate::config::{self, FilesConfig};
+use crate::coverage::Coverage;
 use crate::items;
 use crate::lister::{Batch, Lister, warn_of_links};
 use crate::rules::Rules;
@@ -47,7 +48,11 @@ impl StageFactory for FilesFactory {
             return Ok(Node::Source(Box::new(Watched::new(watch))));
         }
         let lister = Lister::new(rules, from, entries);
-        Ok(Node::Source(Box::new(Files { state: State::Idle(Box::new(lister)), ready: VecDeque::new() })))
+        Ok(Node::Source(Box::new(Files {
+            state: State::Idle(Box::new(lister)),
+            ready: VecDeque::new(),
+            coverage: Coverage::default(),
+        })))
     }
 }
 
@@ -55,6 +60,8 @@ struct Files {
     state: State,
     /// Found and not yet handed out; at most one batch.
     ready: VecDeque<SourceItem>,
+    /// What was walked, once all of it was.
+    coverage: Coverage,
 }
 
 enum State {
@@ -81,6 +88,10 @@ impl Source for Files {
             }
         }
     }
+
+    fn covers(&self, uri: &str) -> bool {
+        self.coverage.covers(uri)
+    }
 }
 
 impl Files {
@@ -101,6 +112,7 @@ impl Files {
         self.ready = batch.items.into();
         if batch.last {
             warn_of_links(batch.links);
+            self.coverage = batch.coverage;
         } else {
             self.state = State::Idle(lister);
         }

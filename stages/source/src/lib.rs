@@ -15,6 +15,7 @@
 )]
 
 mod config;
+mod coverage;
 mod files;
 mod items;
 mod lister;

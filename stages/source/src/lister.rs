@@ -9,6 +9,7 @@ use globset::GlobMatcher;
 use ignore::{DirEntry, Walk};
 use tracing::warn;
 
+use crate::coverage::Coverage;
 use crate::items;
 use crate::pattern::{self, Pattern};
 use crate::rules::{Rules, circle, path_of};
@@ -29,6 +30,8 @@ pub(crate) struct Batch {
     pub(crate) last: bool,
     /// With the last: how many symbolic links were passed over.
     pub(crate) links: u64,
+    /// With the last: what was looked at in full.
+    pub(crate) coverage: Coverage,
 }
 
 /// Walks over the entries of `include` in their order.
@@ -42,6 +45,7 @@ pub(crate) struct Lister {
     seen: Option<Seen>,
     /// Symbolic links passed over so far.
     links: u64,
+    coverage: Coverage,
 }
 
 /// A directory being walked, for itself or for a glob.
@@ -52,6 +56,8 @@ struct Tree {
     walk: Walk,
     matched: bool,
     links: u64,
+    /// Whether something in it could not be listed.
+    missed: bool,
 }
 
 /// Tells once a listing that there are links, and how to have them followed: they may be all that a directory holds.
@@ -64,7 +70,7 @@ pub(crate) fn warn_of_links(links: u64) {
 impl Lister {
     pub(crate) fn new(rules: Rules, from: PathBuf, entries: Vec<String>) -> Self {
         let seen = (entries.len() > 1).then(Seen::default);
-        Self { rules, from, seen, entries: entries.into(), walk: None, links: 0 }
+        Self { rules, from, seen, entries: entries.into(), walk: None, links: 0, coverage: Coverage::default() }
     }
 
     /// The next items; fewer than could be, even none, where the walk was long.
@@ -79,13 +85,20 @@ impl Lister {
                     Some(found) => found,
                     None => {
                         self.links += tree.links;
+                        self.coverage.add(&tree.root, tree.glob.as_ref());
+                        if tree.missed {
+                            self.coverage.missed();
+                        }
                         self.walk = None;
                         None
                     }
                 },
                 None => match self.entries.pop_front() {
                     Some(entry) => self.open(entry),
-                    None => return Batch { last: true, links: self.links, ..batch },
+                    None => {
+                        let coverage = std::mem::take(&mut self.coverage);
+                        return Batch { last: true, links: self.links, coverage, ..batch };
+                    }
                 },
             };
             batch.items.extend(found.filter(|item| self.is_new(item)));
@@ -135,7 +148,7 @@ impl Lister {
             return None;
         }
         let walk = self.rules.walk(&root, depth, None);
-        Some(Tree { entry, root, glob, walk, matched: false, links: 0 })
+        Some(Tree { entry, root, glob, walk, matched: false, links: 0, missed: false })
     }
 }
 
@@ -176,11 +189,12 @@ impl Tree {
 
     /// What cannot be walked is listed under its own name, so that it fails as a document and is counted: files below
     /// it are missing, and a run without a failure would say that they are not.
-    fn report(&self, error: &ignore::Error) -> Option<SourceItem> {
+    fn report(&mut self, error: &ignore::Error) -> Option<SourceItem> {
         if let Some((ancestor, child)) = circle(error) {
             warn!(link = %child.display(), leads_to = %ancestor.display(), "a link leads back above itself, skipped");
             return None;
         }
+        self.missed = true;
         let path = path_of(error).unwrap_or(&self.root);
         let is_link = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink());
         if is_link && !self.wants(path) {

@@ -257,6 +257,10 @@ impl StageFactory for FakeSource {
                 let stamp = self.0.stamped.then(|| format!("{} bytes", self.0.size));
                 Ok(Some(SourceItem { uri, size: Some(self.0.size), gone, stamp, ..SourceItem::default() }))
             }
+
+            fn covers(&self, uri: &str) -> bool {
+                uri.starts_with("test:///")
+            }
         }
         Ok(Node::Source(Box::new(Numbers(config, 0))))
     }

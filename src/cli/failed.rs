@@ -1,0 +1,327 @@
+//! `docmill failed`: dead letters. Documents that failed for good, kept with their reasons until they are tried again or
+//! dropped.
+
+use std::io::Write;
+
+use chrono::{DateTime, SecondsFormat};
+use docmill_api::Registry;
+use serde_json::{Value, json};
+
+use super::pipeline_args::{CONFIGURATION, Format, PipelineArgs, columns, refuse_usage};
+use super::progress::Ui;
+use super::run::{State as StateDirectory, Work, carry_out, exit_code, ledger_file};
+use super::{ENVIRONMENT, search};
+use crate::ledger::{Change, Entry, Ledger, LedgerError, State};
+use crate::plan::Plan;
+use crate::report::{self, Report, render};
+use crate::runtime::item_of;
+
+/// Lists the documents that failed, tells why, tries them again or drops them.
+#[derive(Clone, Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+#[command(after_help = "\
+Examples:
+  docmill failed                                what failed, and why
+  docmill failed show papers/broken.pdf         all that is known of one
+  docmill failed retry                          tries all of them again
+  docmill failed retry papers/broken.pdf        or one
+  docmill failed drop --all                     forgets that they failed; the next run that lists them tries them
+  docmill failed --format json | jq -r '.failed[].document'
+
+A document that failed for what it is (broken, encrypted, too large) is not tried again by `docmill run` until it or the
+pipeline changes. One that failed for something else (a server that was down) is.")]
+pub struct Args {
+    #[command(subcommand)]
+    what: Option<What>,
+    #[command(flatten)]
+    list: ListArgs,
+}
+
+#[derive(Clone, Debug, clap::Subcommand)]
+enum What {
+    /// Lists them [the default]
+    List(ListArgs),
+    /// Tells all that is known of some
+    Show(ShowArgs),
+    /// Runs the pipeline over them, or over some
+    Retry(RetryArgs),
+    /// Forgets that they failed
+    Drop(DropArgs),
+}
+
+#[derive(Clone, Debug, clap::Args)]
+struct ListArgs {
+    #[command(flatten)]
+    pipeline: PipelineArgs,
+    /// How many are listed at most, in the order of their addresses
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+    limit: u32,
+    /// Lists those behind this address: the last one of the page before
+    #[arg(long, value_name = "URI")]
+    after: Option<String>,
+    /// How the list is printed
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+#[derive(Clone, Debug, clap::Args)]
+struct ShowArgs {
+    /// Documents: addresses, paths, or the beginnings of their ids
+    #[arg(value_name = "DOCUMENT", required = true)]
+    documents: Vec<String>,
+    #[command(flatten)]
+    pipeline: PipelineArgs,
+    /// How they are printed
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+#[derive(Clone, Debug, clap::Args)]
+struct RetryArgs {
+    /// Documents: addresses, paths, or the beginnings of their ids [default: all that failed]
+    #[arg(value_name = "DOCUMENT")]
+    documents: Vec<String>,
+    #[command(flatten)]
+    pipeline: PipelineArgs,
+    /// How progress is shown, on standard error
+    #[arg(long, value_enum, default_value_t)]
+    ui: Ui,
+    /// How the report is printed, on standard output
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+#[derive(Clone, Debug, clap::Args)]
+struct DropArgs {
+    /// Documents: addresses, paths, or the beginnings of their ids
+    #[arg(value_name = "DOCUMENT", required_unless_present = "all", conflicts_with = "all")]
+    documents: Vec<String>,
+    /// Drops all of them
+    #[arg(long)]
+    all: bool,
+    #[command(flatten)]
+    pipeline: PipelineArgs,
+}
+
+/// Does what is asked of dead letters.
+///
+/// # Errors
+/// The event loop cannot start, or `out` or `err` cannot be written.
+pub fn run(args: Args, registry: &Registry, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<u8> {
+    match args.what.unwrap_or(What::List(args.list)) {
+        What::List(args) => list(&args, registry, out, err),
+        What::Show(args) => show(&args, registry, out, err),
+        What::Retry(args) => retry(&args, registry, out, err),
+        What::Drop(args) => drop_some(&args, registry, out, err),
+    }
+}
+
+fn list(args: &ListArgs, registry: &Registry, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<u8> {
+    let Some(loaded) = args.pipeline.load_or_complain(registry, err)? else { return Ok(CONFIGURATION) };
+    let read = read(&loaded.plan, Some(State::Failed), args.after.as_deref(), args.limit as usize)?;
+    let (failed, total) = match read {
+        Ok(read) => read,
+        Err(error) => return complain(&error, err),
+    };
+    match args.format {
+        Format::Json => {
+            let failed: Vec<Value> = failed.iter().map(as_json).collect();
+            writeln!(out, "{}", json!({ "version": 1, "total": total, "failed": failed }))?;
+        }
+        Format::Text if failed.is_empty() => writeln!(err, "no document failed")?,
+        Format::Text => {
+            let head = ["STAGE", "ATTEMPTS", "WHEN", "DOCUMENT", "ERROR"].map(str::to_owned).to_vec();
+            let rows: Vec<Vec<String>> = std::iter::once(head).chain(failed.iter().map(row)).collect();
+            write!(out, "{}", columns(&rows))?;
+            if let Some(last) = failed.last().filter(|_| (failed.len() as u64) < total) {
+                writeln!(err, "{total} in all: add --after '{}', or a larger --limit", last.uri)?;
+            }
+        }
+    }
+    Ok(0)
+}
+
+fn show(args: &ShowArgs, registry: &Registry, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<u8> {
+    let Some(loaded) = args.pipeline.load_or_complain(registry, err)? else { return Ok(CONFIGURATION) };
+    let failed = match read(&loaded.plan, Some(State::Failed), None, usize::MAX)? {
+        Ok((failed, _)) => failed,
+        Err(error) => return complain(&error, err),
+    };
+    let chosen = match choose(failed, &args.documents) {
+        Ok(chosen) => chosen,
+        Err(message) => return refuse_usage(&message, err),
+    };
+    match args.format {
+        Format::Json => {
+            let failed: Vec<Value> = chosen.iter().map(as_json).collect();
+            writeln!(out, "{}", json!({ "version": 1, "total": failed.len(), "failed": failed }))?;
+        }
+        Format::Text => {
+            for entry in &chosen {
+                write!(out, "{}", in_full(entry))?;
+            }
+        }
+    }
+    Ok(0)
+}
+
+fn retry(args: &RetryArgs, registry: &Registry, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<u8> {
+    let Some(loaded) = args.pipeline.load_or_complain(registry, err)? else { return Ok(CONFIGURATION) };
+    let state = match StateDirectory::open(&loaded.plan, false, err)? {
+        Ok(state) => state,
+        Err(code) => return Ok(code),
+    };
+    let event_loop = super::event_loop()?;
+    let failed = match event_loop.block_on(state.ledger.list(Some(State::Failed), None, usize::MAX)) {
+        Ok((failed, _)) => failed,
+        Err(error) => return complain(&error, err),
+    };
+    let chosen = match choose(failed, &args.documents) {
+        Ok(chosen) => chosen,
+        Err(message) => return refuse_usage(&message, err),
+    };
+    if chosen.is_empty() {
+        writeln!(err, "no document failed")?;
+        return Ok(0);
+    }
+    let reopened = chosen.iter().map(|entry| Change::Reopen(entry.document)).collect();
+    if let Err(error) = event_loop.block_on(state.ledger.write(reopened)) {
+        return complain(&error, err);
+    }
+    let given = chosen.iter().map(|entry| (entry.source.clone(), item_of(entry))).collect();
+    let work = Work { given: Some(given), ..Work::default() };
+    let ran = match carry_out(loaded.plan, registry, &state, work, args.ui, err)? {
+        Ok(ran) => ran,
+        Err(code) => return Ok(code),
+    };
+    let report = Report::new(&ran.view.snapshot(), ran.view.tally(), ran.host, false);
+    match args.format {
+        Format::Text => write!(out, "{}", render(&report))?,
+        Format::Json => writeln!(out, "{}", serde_json::to_string(&report)?)?,
+    }
+    exit_code(&ran.end, &report, 0, err)
+}
+
+fn drop_some(args: &DropArgs, registry: &Registry, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<u8> {
+    let Some(loaded) = args.pipeline.load_or_complain(registry, err)? else { return Ok(CONFIGURATION) };
+    let state = match StateDirectory::open(&loaded.plan, false, err)? {
+        Ok(state) => state,
+        Err(code) => return Ok(code),
+    };
+    let event_loop = super::event_loop()?;
+    let failed = match event_loop.block_on(state.ledger.list(Some(State::Failed), None, usize::MAX)) {
+        Ok((failed, _)) => failed,
+        Err(error) => return complain(&error, err),
+    };
+    let chosen = match choose(failed, &args.documents) {
+        Ok(chosen) => chosen,
+        Err(message) => return refuse_usage(&message, err),
+    };
+    let dropped = chosen.iter().map(|entry| Change::Drop(entry.document)).collect();
+    if let Err(error) = event_loop.block_on(state.ledger.write(dropped)) {
+        return complain(&error, err);
+    }
+    writeln!(out, "{} dropped", chosen.len())?;
+    Ok(0)
+}
+
+/// Reads the ledger beside whoever writes it. Where nothing ran yet, there is nothing in it.
+pub(super) fn read(
+    plan: &Plan,
+    state: Option<State>,
+    after: Option<&str>,
+    limit: usize,
+) -> anyhow::Result<Result<(Vec<Entry>, u64), LedgerError>> {
+    let file = ledger_file(plan);
+    if !file.exists() {
+        return Ok(Ok((Vec::new(), 0)));
+    }
+    let ledger = match Ledger::open_to_read(&file) {
+        Ok(ledger) => ledger,
+        Err(error) => return Ok(Err(error)),
+    };
+    Ok(super::event_loop()?.block_on(ledger.list(state, after, limit)))
+}
+
+pub(super) fn complain(error: &LedgerError, err: &mut dyn Write) -> anyhow::Result<u8> {
+    writeln!(err, "error: {error}")?;
+    Ok(ENVIRONMENT)
+}
+
+/// How long the beginning of an id must be to name a document.
+const SHORTEST_ID: usize = 8;
+
+/// Those of `entries` that `wanted` names, or all where it names none.
+///
+/// # Errors
+/// What names none of them.
+pub(super) fn choose(entries: Vec<Entry>, wanted: &[String]) -> Result<Vec<Entry>, String> {
+    let named = |entry: &Entry, name: &str| {
+        let path = std::path::absolute(name).ok().and_then(|path| url::Url::from_file_path(path).ok());
+        entry.uri == name
+            || path.is_some_and(|path| path.as_str() == entry.uri)
+            || (name.len() >= SHORTEST_ID && entry.document.to_string().starts_with(name))
+    };
+    if let Some(unknown) = wanted.iter().find(|name| !entries.iter().any(|entry| named(entry, name))) {
+        return Err(format!(
+            "`{}` is none of the documents here: name an address, a path, or {SHORTEST_ID} and more digits of an id",
+            search::printable(unknown)
+        ));
+    }
+    let chosen = |entry: &Entry| wanted.is_empty() || wanted.iter().any(|name| named(entry, name));
+    Ok(entries.into_iter().filter(chosen).collect())
+}
+
+/// When something was written.
+pub(super) fn moment(micros: i64) -> String {
+    DateTime::from_timestamp_micros(micros)
+        .map_or_else(String::new, |moment| moment.to_rfc3339_opts(SecondsFormat::Secs, true))
+}
+
+fn row(entry: &Entry) -> Vec<String> {
+    let place = search::printable(&report::place(&entry.uri));
+    let attempts = entry.attempts.to_string();
+    vec![entry.stage.clone(), attempts, moment(entry.changed), place, search::printable(&entry.reason)]
+}
+
+/// A document as programs read it.
+pub(super) fn as_json(entry: &Entry) -> Value {
+    let mut value = json!({
+        "document": entry.uri,
+        "id": entry.document.to_string(),
+        "state": entry.state(),
+        "source": entry.source,
+        "run": entry.run,
+        "changed": moment(entry.changed),
+    });
+    if !entry.reason.is_empty() {
+        value["stage"] = json!(entry.stage);
+        value["reason"] = json!(entry.reason);
+    }
+    if !entry.class.is_empty() {
+        value["class"] = json!(entry.class);
+        value["attempts"] = json!(entry.attempts);
+    }
+    value
+}
+
+fn in_full(entry: &Entry) -> String {
+    let next = if entry.class == "rejected" {
+        "mend or replace it and run again; or change the pipeline; `docmill failed retry` tries it as it is"
+    } else {
+        "the next run that lists it tries it again; so does `docmill failed retry`"
+    };
+    let kept = if entry.kept.is_some() { "an earlier content of it is in the store" } else { "nothing of it" };
+    let rows = [
+        ("document", search::printable(&entry.uri)),
+        ("id", entry.document.to_string()),
+        ("stage", entry.stage.clone()),
+        ("class", entry.class.clone()),
+        ("error", search::printable(&entry.reason)),
+        ("attempts", entry.attempts.to_string()),
+        ("failed", format!("{} in run {}", moment(entry.changed), entry.run)),
+        ("stored", kept.to_owned()),
+        ("next", next.to_owned()),
+    ];
+    columns(&rows.map(|(name, value)| vec![name.to_owned(), value])) + "\n"
+}
