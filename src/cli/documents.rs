@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 
 use super::ENVIRONMENT;
 use super::pipeline_args::{CONFIGURATION, Format, PipelineArgs, columns};
-use super::{open, search};
+use super::{failed, open, search};
+use crate::ledger::{Entry, State};
+use crate::plan::Plan;
 use crate::report;
 
 /// Lists the documents that a store holds.
@@ -17,6 +19,7 @@ use crate::report;
 Examples:
   docmill documents                                  what is there, with its chunks and tokens
   docmill documents --limit 20 --after file:///b     the next page
+  docmill documents --state unfinished               what a run left that was stopped; also done, skipped, failed
   docmill documents --format json | jq -r '.documents[].uri'")]
 pub struct Args {
     /// The pipeline whose store is looked at [default: pipeline.toml in the current directory]
@@ -24,6 +27,9 @@ pub struct Args {
     positional: Option<std::path::PathBuf>,
     #[command(flatten)]
     pipeline: PipelineArgs,
+    /// Documents in this state, as the ledger has them, with the reasons of those that are not stored
+    #[arg(long, value_enum, value_name = "STATE", conflicts_with_all = ["session", "user", "media_type"])]
+    state: Option<State>,
     /// Documents of this session only
     #[arg(long, value_name = "ID")]
     session: Option<String>,
@@ -54,6 +60,9 @@ pub fn run(args: &Args, registry: &Registry, out: &mut dyn Write, err: &mut dyn 
         Err(message) => return super::pipeline_args::refuse_usage(&message, err),
     };
     let Some(loaded) = pipeline.load_or_complain(registry, err)? else { return Ok(CONFIGURATION) };
+    if let Some(state) = args.state {
+        return in_state(args, state, &loaded.plan, out, err);
+    }
     let filter = Filter {
         session_id: args.session.clone(),
         user_id: args.user.clone(),
@@ -77,6 +86,33 @@ pub fn run(args: &Args, registry: &Registry, out: &mut dyn Write, err: &mut dyn 
             Ok(ENVIRONMENT)
         }
     }
+}
+
+/// Lists what the ledger has in a state.
+fn in_state(args: &Args, state: State, plan: &Plan, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<u8> {
+    let (entries, total) = match failed::read(plan, Some(state), args.after.as_deref(), args.limit as usize)? {
+        Ok(read) => read,
+        Err(error) => return failed::complain(&error, err),
+    };
+    if args.format == Format::Json {
+        let documents: Vec<Value> = entries.iter().map(failed::as_json).collect();
+        writeln!(out, "{}", json!({ "version": 1, "total": total, "documents": documents }))?;
+        return Ok(0);
+    }
+    if entries.is_empty() {
+        writeln!(err, "no document is {}", state.as_str())?;
+        return Ok(0);
+    }
+    let head = ["SINCE", "DOCUMENT", "REASON"].map(str::to_owned).to_vec();
+    let row = |entry: &Entry| {
+        let (place, reason) = (report::place(&entry.uri), &entry.reason);
+        vec![failed::moment(entry.changed), search::printable(&place), search::printable(reason)]
+    };
+    write!(out, "{}", columns(&std::iter::once(head).chain(entries.iter().map(row)).collect::<Vec<_>>()))?;
+    if let Some(last) = entries.last().filter(|_| (entries.len() as u64) < total) {
+        writeln!(err, "{total} in all: add --after '{}', or a larger --limit", last.uri)?;
+    }
+    Ok(0)
 }
 
 fn show(listed: &Listed, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<()> {

@@ -4,7 +4,7 @@ use docmill_api::Digest;
 use serde::Serialize;
 
 /// How a document stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     /// Accepted, and not at its end: under way, or left so by a run that was stopped or killed.

@@ -251,7 +251,7 @@ impl Intake {
                 }
                 // What is inside a container is known once that was opened.
                 Listing::Listed(covering, gone) if self.origin.is_quiet() => {
-                    let Some(memory) = self.shared.memory.get() else { return None };
+                    let memory = self.shared.memory.get()?;
                     match gone.next(memory, &self.id, &self.listed).await {
                         Ok(Some(Missing { item, listed_by })) => {
                             if listed_by.is_none_or(|address| covering.covers(&address)) {

@@ -240,6 +240,7 @@ fn conclude(shared: &Shared, delivery: &Delivery) {
         let mut error = None;
         if let Some(failure) = failure {
             error = Some(failure.error.message.clone());
+            tally.remembered += u64::from(delivery.is_as_before());
             RunCounters::failed(
                 tally,
                 Ended {

@@ -27,6 +27,10 @@ mod command_line;
 #[cfg(feature = "builtin")]
 mod conformance;
 #[cfg(feature = "builtin")]
+mod crash;
+#[cfg(feature = "builtin")]
+mod dead_letters;
+#[cfg(feature = "builtin")]
 mod guide;
 #[cfg(feature = "builtin")]
 mod waiting;

@@ -111,6 +111,8 @@ impl Mill {
             worker,
             ledger: None,
             inputs: Vec::new(),
+            given: None,
+            prune: false,
             alone: false,
             results: false,
             watch_polls: false,

@@ -1,0 +1,194 @@
+//! The real program killed, as `kill -9` does, at every step of a document's way: one more run brings the store to what a
+//! clean run gives, and a further one does nothing.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::Stdio;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use docmill_api::Hit;
+use serde_json::Value;
+
+use super::pipeline::mill::{Mill, block_on, by_document};
+use super::waiting::within;
+
+/// When a process that hangs is given up. No outcome depends on it.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// How many small documents there are, besides an archive, a mail with attachments and a long text.
+const DOCUMENTS: usize = 20;
+
+/// Where the program is killed: a point, and after how many passages, so that the first, a middle and the last document
+/// have their turn. Batches are few, so their points are passed once at least.
+const POINTS: &[(&str, &[usize])] = &[
+    ("ledger.accepting", &[1, 12, DOCUMENTS]),
+    ("ledger.accepted", &[1, 12, DOCUMENTS]),
+    ("download.before", &[1, 12, DOCUMENTS]),
+    ("download.after", &[1, 12, DOCUMENTS]),
+    ("parse.before", &[1, 12, DOCUMENTS]),
+    ("parse.after", &[1, 12, DOCUMENTS]),
+    ("chunk.after", &[1, 12, DOCUMENTS]),
+    ("embed.before", &[1]),
+    ("embed.after", &[1]),
+    ("store.before", &[1]),
+    ("store.after", &[1]),
+    ("ledger.sealed", &[1]),
+    ("ledger.settled", &[1]),
+    ("ledger.ended", &[1]),
+    ("store.closing", &[1]),
+    ("ledger.closed", &[1]),
+];
+
+/// What a row says, by its id.
+type Rows = BTreeMap<String, String>;
+
+fn write_documents(mill: &Mill, content: &str) {
+    for number in 0..DOCUMENTS {
+        mill.write(
+            &format!("note-{number:02}.md"),
+            format!("# Note {number}\n\nThe {content} of note {number} is told here.\n"),
+        );
+    }
+    let long: String =
+        (0..1500).map(|line| format!("Sentence {line} speaks of {content} and the mill pond.\n")).collect();
+    mill.write("long.txt", long);
+    let made = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/documents");
+    for name in ["bundle.zip", "order.eml"] {
+        mill.write(name, fs::read(made.join(name)).expect("read"));
+    }
+}
+
+fn forget_all(mill: &Mill) {
+    let state = mill.path().join(".docmill");
+    if state.exists() {
+        fs::remove_dir_all(state).expect("removed");
+    }
+}
+
+/// Runs it to its end; gives the report.
+fn run(mill: &Mill, inputs: &[&str]) -> Value {
+    let mut command = mill.command("run");
+    let ended = within(PATIENCE, command.args(inputs).args(["--format", "json", "--ui", "none"])).expect("an end");
+    let (out, err) = (String::from_utf8_lossy(&ended.stdout), String::from_utf8_lossy(&ended.stderr));
+    assert_eq!(ended.status.code(), Some(0), "{err}\n{out}");
+    serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}"))
+}
+
+fn run_until(mill: &Mill, point: &str, passage: usize) {
+    let mut command = mill.command("run");
+    command.args(["--ui", "none"]).env("DOCMILL_CRASH_AT", format!("{point}:{passage}"));
+    let ended = within(PATIENCE, &mut command).expect("an end");
+    assert_eq!(ended.status.signal(), Some(9), "{point} was not passed {passage} times");
+}
+
+async fn hits(mill: &Mill) -> BTreeMap<String, Hit> {
+    mill.store().await.rows().await
+}
+
+async fn rows(mill: &Mill) -> Rows {
+    hits(mill).await.into_iter().map(|(id, hit)| (id, hit.text)).collect()
+}
+
+/// One more run gives what a clean run gave, and a further one has nothing to do.
+async fn assert_mended(mill: &Mill, expected: &Rows, what: &str) {
+    run(mill, &[]);
+    assert_eq!(&rows(mill).await, expected, "{what}");
+    let further = run(mill, &[]);
+    let of = |state: &str| further["documents"][state].as_u64().unwrap_or_default();
+    assert_eq!((of("done"), of("failed"), of("unfinished")), (0, 0, 0), "{what}: {further}");
+    assert_eq!(of("unchanged") + of("skipped"), of("seen"), "{what}");
+}
+
+#[test]
+fn a_new_document_is_whole_after_a_crash_at_any_step() {
+    block_on(async || {
+        let mill = Mill::new();
+        write_documents(&mill, "flour");
+        run(&mill, &[]);
+        let expected = rows(&mill).await;
+        assert!(expected.len() > DOCUMENTS * 2, "chunks and summaries of all");
+        for (point, passages) in POINTS {
+            for passage in *passages {
+                forget_all(&mill);
+                run_until(&mill, point, *passage);
+                assert_mended(&mill, &expected, &format!("{point}:{passage}")).await;
+            }
+        }
+    });
+}
+
+#[test]
+fn a_changed_document_is_the_old_one_or_the_new_one_after_a_crash_at_any_step() {
+    block_on(async || {
+        let mill = Mill::new();
+        write_documents(&mill, "bran");
+        run(&mill, &[]);
+        let before = rows(&mill).await;
+        let (state, kept) = (mill.path().join(".docmill"), mill.path().join("kept"));
+        copy(&state, &kept);
+        write_documents(&mill, "rye");
+        mill.write("other.txt", "Somebody else lists this one alone.");
+        run(&mill, &[]);
+        let expected = rows(&mill).await;
+        for point in ["chunk.after", "embed.after", "store.before", "store.after", "ledger.sealed", "ledger.settled"] {
+            for alone in [false, true] {
+                forget_all(&mill);
+                copy(&kept, &state);
+                run_until(&mill, point, 1);
+                if alone {
+                    // Nobody lists the documents in doubt: each is put back, or finished.
+                    run(&mill, &["documents/other.txt"]);
+                    let found = hits(&mill).await;
+                    for (document, found) in by_document(&found) {
+                        let ids: Vec<&String> = found.iter().map(|hit| &hit.id).collect();
+                        let whole = |rows: &Rows| ids.iter().all(|id| rows.contains_key(*id));
+                        assert!(whole(&before) || whole(&expected), "{point}: {document} is neither");
+                    }
+                    let missing = before.len() + 1 - found.len().min(before.len() + 1);
+                    assert_eq!(missing, 0, "{point}: no document is without its rows");
+                }
+                assert_mended(&mill, &expected, point).await;
+            }
+        }
+    });
+}
+
+#[test]
+fn nothing_is_lost_or_there_twice_after_fifty_kills_at_any_moment() {
+    block_on(async || {
+        let mill = Mill::new();
+        write_documents(&mill, "oats");
+        let start = Instant::now();
+        run(&mill, &[]);
+        let whole = start.elapsed();
+        let expected = rows(&mill).await;
+        forget_all(&mill);
+        for kill in 1..=50 {
+            let mut command = mill.command("run");
+            let mut child = command.args(["--ui", "none"]).stdout(Stdio::null()).spawn().expect("it starts");
+            // A moment of the run's, not one that anything waits for: wherever it falls, the same has to hold.
+            thread::park_timeout(whole * kill / 50);
+            let _ = child.kill();
+            let _ = child.wait();
+            run(&mill, &[]);
+            assert_eq!(rows(&mill).await, expected, "kill {kill}");
+            forget_all(&mill);
+        }
+    });
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("made");
+    for entry in fs::read_dir(from).expect("listed") {
+        let entry = entry.expect("an entry");
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).expect("copied");
+        }
+    }
+}
