@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 
 use super::ENVIRONMENT;
 use super::pipeline_args::{CONFIGURATION, Format, PipelineArgs, columns};
-use super::{failed, open, search};
+use super::{failed, open};
 use crate::ledger::{Entry, State};
 use crate::plan::Plan;
-use crate::report;
+use crate::report::{self, printable};
 
 /// Lists the documents that a store holds.
 #[derive(Clone, Debug, clap::Args)]
@@ -106,7 +106,7 @@ fn in_state(args: &Args, state: State, plan: &Plan, out: &mut dyn Write, err: &m
     let head = ["SINCE", "DOCUMENT", "REASON"].map(str::to_owned).to_vec();
     let row = |entry: &Entry| {
         let (place, reason) = (report::place(&entry.uri), &entry.reason);
-        vec![failed::moment(entry.changed), search::printable(&place), search::printable(reason)]
+        vec![failed::moment(entry.changed), printable(&place), printable(reason)]
     };
     write!(out, "{}", columns(&std::iter::once(head).chain(entries.iter().map(row)).collect::<Vec<_>>()))?;
     if let Some(last) = entries.last().filter(|_| (entries.len() as u64) < total) {
@@ -131,8 +131,8 @@ fn show(listed: &Listed, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Re
 }
 
 fn row(stored: &Stored) -> Vec<String> {
-    let place = search::printable(&report::place(&stored.uri));
-    let place = stored.title.as_ref().map_or(place.clone(), |title| format!("{place}  ({})", search::printable(title)));
+    let place = printable(&report::place(&stored.uri));
+    let place = stored.title.as_ref().map_or(place.clone(), |title| format!("{place}  ({})", printable(title)));
     vec![stored.chunks.to_string(), stored.tokens.to_string(), moment(stored), kind(stored), place]
 }
 
@@ -140,7 +140,7 @@ fn row(stored: &Stored) -> Vec<String> {
 fn kind(stored: &Stored) -> String {
     let extension = stored.filename.rsplit_once('.').map(|(_, extension)| extension).filter(|word| word.len() <= 8);
     let word = extension.unwrap_or_else(|| stored.media_type.rsplit('/').next().unwrap_or_default());
-    search::printable(&word.to_ascii_lowercase())
+    printable(&word.to_ascii_lowercase())
 }
 
 fn moment(stored: &Stored) -> String {

@@ -213,7 +213,7 @@ fn show(rehearsal: &Rehearsal, out: &mut dyn Write) -> anyhow::Result<()> {
     let Sample { documents, seconds, failed, skipped, problems, .. } = &rehearsal.sample;
     writeln!(out, "estimated from {documents} documents, read in {seconds:.1} s: {failed} failed, {skipped} skipped")?;
     for problem in problems.iter().take(5) {
-        writeln!(out, "  {}: {}", problem.document, problem.reason)?;
+        writeln!(out, "  {}: {}", report::printable(&problem.document), report::printable(&problem.reason))?;
     }
     if let Some(seconds) = rehearsal.seconds {
         writeln!(out, "a run would take about {} on this machine, besides the stages left out", span(seconds))?;

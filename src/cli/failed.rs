@@ -7,13 +7,13 @@ use chrono::{DateTime, SecondsFormat};
 use docmill_api::Registry;
 use serde_json::{Value, json};
 
+use super::ENVIRONMENT;
 use super::pipeline_args::{CONFIGURATION, Format, PipelineArgs, columns, refuse_usage};
 use super::progress::Ui;
 use super::run::{State as StateDirectory, Work, carry_out, exit_code, ledger_file};
-use super::{ENVIRONMENT, search};
 use crate::ledger::{Change, Entry, Ledger, LedgerError, State};
 use crate::plan::Plan;
-use crate::report::{self, Report, render};
+use crate::report::{self, Report, printable, render};
 use crate::runtime::item_of;
 
 /// Lists the documents that failed, tells why, tries them again or drops them.
@@ -265,7 +265,7 @@ pub(super) fn choose(entries: Vec<Entry>, wanted: &[String]) -> Result<Vec<Entry
     if let Some(unknown) = wanted.iter().find(|name| !entries.iter().any(|entry| named(entry, name))) {
         return Err(format!(
             "`{}` is none of the documents here: name an address, a path, or {SHORTEST_ID} and more digits of an id",
-            search::printable(unknown)
+            printable(unknown)
         ));
     }
     let chosen = |entry: &Entry| wanted.is_empty() || wanted.iter().any(|name| named(entry, name));
@@ -279,9 +279,9 @@ pub(super) fn moment(micros: i64) -> String {
 }
 
 fn row(entry: &Entry) -> Vec<String> {
-    let place = search::printable(&report::place(&entry.uri));
+    let place = printable(&report::place(&entry.uri));
     let attempts = entry.attempts.to_string();
-    vec![entry.stage.clone(), attempts, moment(entry.changed), place, search::printable(&entry.reason)]
+    vec![entry.stage.clone(), attempts, moment(entry.changed), place, printable(&entry.reason)]
 }
 
 /// A document as programs read it.
@@ -313,11 +313,11 @@ fn in_full(entry: &Entry) -> String {
     };
     let kept = if entry.kept.is_some() { "an earlier content of it is in the store" } else { "nothing of it" };
     let rows = [
-        ("document", search::printable(&entry.uri)),
+        ("document", printable(&entry.uri)),
         ("id", entry.document.to_string()),
         ("stage", entry.stage.clone()),
         ("class", entry.class.clone()),
-        ("error", search::printable(&entry.reason)),
+        ("error", printable(&entry.reason)),
         ("attempts", entry.attempts.to_string()),
         ("failed", format!("{} in run {}", moment(entry.changed), entry.run)),
         ("stored", kept.to_owned()),

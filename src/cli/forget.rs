@@ -8,9 +8,8 @@ use super::failed::{choose, complain};
 use super::pipeline_args::{CONFIGURATION, PipelineArgs};
 use super::progress::Ui;
 use super::run::{State, Work, carry_out, exit_code};
-use super::search;
 use crate::ledger::Entry;
-use crate::report::{self, Report};
+use crate::report::{self, Report, printable};
 use crate::runtime::item_of;
 
 /// Deletes documents from the store and from what is remembered.
@@ -63,7 +62,7 @@ pub fn run(args: &Args, registry: &Registry, out: &mut dyn Write, err: &mut dyn 
     .filter(|(_, item)| args.user.is_none() || args.user == item.user_id)
     .collect();
     for (entry, _) in &chosen {
-        writeln!(out, "{}", search::printable(&report::place(&entry.uri)))?;
+        writeln!(out, "{}", printable(&report::place(&entry.uri)))?;
     }
     if args.dry_run || chosen.is_empty() {
         writeln!(err, "{} documents, nothing was deleted", chosen.len())?;
@@ -77,7 +76,7 @@ pub fn run(args: &Args, registry: &Registry, out: &mut dyn Write, err: &mut dyn 
     };
     let report = Report::new(&ran.view.snapshot(), ran.view.tally(), ran.host, false);
     for failure in &report.failures {
-        writeln!(err, "error: {}: {}", search::printable(&failure.document), failure.error)?;
+        writeln!(err, "error: {}: {}", printable(&failure.document), printable(&failure.error))?;
     }
     exit_code(&ran.end, &report, 0, err)
 }

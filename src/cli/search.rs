@@ -9,7 +9,7 @@ use super::pipeline_args::{CONFIGURATION, Format, PipelineArgs};
 use super::{ENVIRONMENT, open};
 use crate::plan::Plan;
 use crate::query::{Mode, Query, Snippet, search, snippet};
-use crate::report;
+use crate::report::{self, printable};
 
 /// Searches a store.
 #[derive(Clone, Debug, clap::Args)]
@@ -141,11 +141,6 @@ fn lines(hit: &Hit) -> String {
         (None, Some(start), _) => format!(":{start}"),
         _ => String::new(),
     }
-}
-
-/// Without control characters: a document cannot move the cursor of a terminal.
-pub(super) fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && !c.is_whitespace() { '\u{fffd}' } else { c }).collect()
 }
 
 fn marked(snippet: &Snippet, colour: bool) -> String {

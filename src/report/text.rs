@@ -37,6 +37,19 @@ pub fn place(uri: &str) -> String {
     url.to_file_path().map_or_else(|()| uri.to_owned(), |path| format!("{}{member}", path.display()))
 }
 
+/// A text of a document's as it may reach a terminal: on one line, and without what moves the cursor, changes colours or
+/// turns the direction of what follows.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    let turns = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let shown = |c: char| match c {
+        c if c.is_control() && c.is_whitespace() => ' ',
+        c if c.is_control() || turns(c) => '\u{fffd}',
+        c => c,
+    };
+    text.chars().map(shown).collect()
+}
+
 /// The report as a few lines for people.
 #[must_use]
 pub fn render(report: &Report) -> String {
@@ -95,7 +108,7 @@ fn failures(text: &mut String, report: &Report) -> std::fmt::Result {
         reasons.sort_by_key(|(_, times)| std::cmp::Reverse(*times));
         writeln!(text, "skipped:")?;
         for (reason, times) in reasons.iter().take(LISTED) {
-            writeln!(text, "  {times} × {reason}")?;
+            writeln!(text, "  {times} × {}", printable(reason))?;
         }
     }
     if report.failures.is_empty() {
@@ -103,7 +116,8 @@ fn failures(text: &mut String, report: &Report) -> std::fmt::Result {
     }
     writeln!(text, "failed:")?;
     for failure in report.failures.iter().take(LISTED) {
-        writeln!(text, "  {} ({}): {}", place(&failure.document), failure.stage, failure.error)?;
+        let (place, error) = (printable(&place(&failure.document)), printable(&failure.error));
+        writeln!(text, "  {place} ({}): {error}", failure.stage)?;
     }
     if report.failures.len() > LISTED {
         writeln!(text, "  … and {} more: `--report FILE` lists all", count((report.failures.len() - LISTED) as u64))?;
@@ -113,13 +127,18 @@ fn failures(text: &mut String, report: &Report) -> std::fmt::Result {
 
 #[cfg(test)]
 mod tests {
-    use super::{count, place};
+    use super::{count, place, printable};
 
     #[test]
     fn a_file_is_shown_as_its_path_and_all_else_as_its_uri() {
         assert_eq!(place("file:///a%20b/c%2520d.txt"), "/a b/c%20d.txt");
         assert_eq!(place("https://h.example/a%20b"), "https://h.example/a%20b");
         assert_eq!(place("upload:x"), "upload:x");
+    }
+
+    #[test]
+    fn nothing_of_a_document_moves_the_cursor() {
+        assert_eq!(printable("a\u{1b}[31mb\nc\rd\u{9b}e\u{202e}f ü"), "a\u{fffd}[31mb c d\u{fffd}e\u{fffd}f ü");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -177,6 +177,63 @@ fn nothing_is_lost_or_there_twice_after_fifty_kills_at_any_moment() {
             assert_eq!(rows(&mill).await, expected, "kill {kill}");
             forget_all(&mill);
         }
+    });
+}
+
+/// A small file system of its own, where this machine lets a test have one.
+struct SmallDisk(std::path::PathBuf);
+
+impl SmallDisk {
+    fn mount(place: &Path, size: &str) -> Option<Self> {
+        fs::create_dir_all(place).expect("made");
+        let mounted = mount(&["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"], place);
+        mounted.then(|| Self(place.to_owned()))
+    }
+
+    fn grow(&self, size: &str) {
+        assert!(mount(&["-o", &format!("remount,size={size}")], &self.0), "it was mounted once");
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(&self.0).stderr(Stdio::null()).status();
+    }
+}
+
+fn mount(arguments: &[&str], place: &Path) -> bool {
+    let mounted = Command::new("mount").args(arguments).arg(place).stderr(Stdio::null()).status();
+    mounted.is_ok_and(|status| status.success())
+}
+
+#[test]
+fn a_full_disk_stops_the_run_and_it_goes_on_when_there_is_room() {
+    block_on(async || {
+        let mill = Mill::new();
+        let Some(disk) = SmallDisk::mount(&mill.path().join(".docmill"), "1m") else {
+            #[expect(clippy::print_stderr, reason = "a test says what it skips")]
+            {
+                eprintln!("not run: this machine lets no test mount a small file system");
+            }
+            return;
+        };
+        let lines =
+            |note: usize| (0..500).map(move |line| format!("Line {line} of note {note} tells {}.\n", note * line));
+        for note in 0..60 {
+            mill.write(&format!("note-{note}.txt"), lines(note).collect::<String>());
+        }
+        let mut command = mill.command("run");
+        let ended = within(PATIENCE, command.args(["--ui", "none"])).expect("an end");
+        let told = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(4), "{told}");
+        assert!(told.contains("No space left on device") || told.contains("disk is full"), "{told}");
+        disk.grow("64m");
+        let report = run(&mill, &[]);
+        let documents = &report["documents"];
+        assert_eq!(documents["done"].as_u64().zip(documents["unchanged"].as_u64()).map(|(a, b)| a + b), Some(60));
+        let rows = hits(&mill).await;
+        assert_eq!(by_document(&rows).len(), 60);
+        assert_eq!(run(&mill, &[])["documents"]["unchanged"], 60);
     });
 }
 
