@@ -348,7 +348,7 @@ mod tests {
             Message::Hello { protocol: PROTOCOL, kind: "exec".into(), config: serde_json::json!({}), memory: None };
         frames::write(&mut to, &hello, &[]).expect("sent");
         let mut read = || frames::read(&mut from).expect("a frame").expect("an answer");
-        assert!(matches!(read().0, Message::Ready { protocol: PROTOCOL }));
+        assert!(matches!(read().0, Message::Ready { protocol: PROTOCOL, .. }));
         for (text, wanted) in [("zorblax\nPage 3 of 7\nturns", Some("zorblax\nturns")), ("Page 1\n2", None)] {
             let record = records::text("file:///a.txt", TextKind::Plain, text);
             let (message, body) = frames::input(&record, 0);

@@ -78,7 +78,7 @@ fn read(path: &Path, named: bool) -> Result<String, Diagnostics> {
     let complain = |code, message: String, help: &str| {
         Diagnostics::from(Diagnostic::error(code, Place::Whole(name.clone()), message).help(help))
     };
-    let look = "docmill looks for `pipeline.toml` in the current directory; name another with `--pipeline FILE`";
+    let look = "docmill looks for `pipeline.toml` in the current directory; name another with `--pipeline FILE`, or have `docmill init` write one";
     let help = if named { "check the path; relative paths start at the current directory" } else { look };
     let unreadable =
         |error: &std::io::Error| complain(codes::NO_FILE, format!("`{name}` cannot be read: {error}"), help);

@@ -37,6 +37,12 @@ fn kilobytes(status: &str, key: &str) -> u64 {
     line.split_whitespace().next().and_then(|number| number.parse::<u64>().ok()).unwrap_or(0) * 1024
 }
 
+/// What a process holds now, in bytes; 0 where the system does not tell.
+#[must_use]
+pub fn rss_of_process(pid: u32) -> u64 {
+    rss_of(&pid.to_string())
+}
+
 fn rss_of(pid: &str) -> u64 {
     kilobytes(&fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default(), "VmRSS:")
 }

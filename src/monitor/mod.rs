@@ -8,5 +8,5 @@ mod host;
 mod snapshot;
 
 pub use counters::{Cause, RunCounters, StageCounters, Tally};
-pub use host::{HostUse, host_use};
+pub use host::{HostUse, host_use, rss_of_process};
 pub use snapshot::{DocumentCounts, Ended, QueueSnapshot, ServiceTimes, Snapshot, StageSnapshot, WorkerEnds};

@@ -149,11 +149,11 @@ impl NodeRuntime {
                 },
                 Ok(Ok(Said::End { skip })) => {
                     went.skip = skip;
-                    *child = Some(worker);
+                    *child = worker.after_document();
                     break Ok(());
                 }
                 Ok(Ok(Said::Failed(error))) => {
-                    *child = Some(worker);
+                    *child = worker.after_document();
                     break Err(Trouble::Failed { error, emitted: went.emitted });
                 }
                 Ok(Err(gone)) => {

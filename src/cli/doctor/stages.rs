@@ -79,7 +79,7 @@ pub(super) fn isolation(plan: Option<&Plan>, registry: &Registry, worker: &Worke
     let began = Instant::now();
     let hello = Message::Hello { protocol: PROTOCOL, kind: kind.clone(), config, memory };
     let finding = match greet(worker, &hello, START) {
-        Ok(()) => Finding::ok("isolation", format!("a child process starts and is a stage of kind `{kind}`")),
+        Ok(confined) => shut_in(&kind, &confined),
         Err(error) => {
             let message = format!("no child process can be a stage of kind `{kind}`: {error}");
             let mend = "see what stops this program from starting itself (limits, seccomp, a deleted file); \
@@ -92,7 +92,7 @@ pub(super) fn isolation(plan: Option<&Plan>, registry: &Registry, worker: &Worke
 }
 
 /// Starts a child, greets it and ends it. As the runtime does, but for one conversation without an event loop.
-fn greet(worker: &WorkerProgram, hello: &Message, patience: Duration) -> io::Result<()> {
+fn greet(worker: &WorkerProgram, hello: &Message, patience: Duration) -> io::Result<Vec<String>> {
     let (ours, theirs) = UnixStream::pair()?;
     let mut command = Command::new(&worker.program);
     command
@@ -111,11 +111,32 @@ fn greet(worker: &WorkerProgram, hello: &Message, patience: Duration) -> io::Res
     said
 }
 
-fn converse(mut socket: &UnixStream, hello: &Message, patience: Duration) -> io::Result<()> {
+/// What a child shuts itself in with. Without Landlock and seccomp it is bounded in memory and time, and that is all.
+fn shut_in(kind: &str, confined: &[String]) -> Finding {
+    let missing: Vec<&str> =
+        ["landlock", "seccomp"].into_iter().filter(|name| !confined.iter().any(|held| held == name)).collect();
+    let finding = if missing.is_empty() {
+        let message = format!(
+            "a child process is a stage of kind `{kind}`, without files, network or other processes ({})",
+            confined.join(", ")
+        );
+        Finding::ok("isolation", message)
+    } else {
+        let message = format!(
+            "a child process is a stage of kind `{kind}`, bounded in memory and time; a document that takes it over may \
+             do what you may: the system has no {}",
+            missing.join(" and no ")
+        );
+        Finding::warning("isolation", message).mend("run it on Linux 5.13 or later, or in a container of its own")
+    };
+    finding.value("confined", confined)
+}
+
+fn converse(mut socket: &UnixStream, hello: &Message, patience: Duration) -> io::Result<Vec<String>> {
     socket.set_write_timeout(Some(patience))?;
     frames::write(&mut socket, hello, &[])?;
     match frames::read(&mut Patient { socket, until: Instant::now() + patience })? {
-        Some((Message::Ready { protocol: PROTOCOL }, _)) => Ok(()),
+        Some((Message::Ready { protocol: PROTOCOL, confined }, _)) => Ok(confined),
         Some((Message::Failed { error }, _)) => Err(io::Error::other(error.to_string())),
         Some(_) => Err(io::Error::other("it does not speak as a stage does")),
         None => Err(io::Error::other("it ended without an answer")),

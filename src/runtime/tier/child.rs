@@ -16,8 +16,10 @@ use docmill_api::{
     BuildContext, CancellationToken, CpuStage, Digest, Node, Outputs, Record, Registry, StageError, Step, StepContext,
 };
 use rustix::process::{Resource, Rlimit, getppid, getrlimit, setrlimit};
+use rustix::time::{ClockId, clock_gettime};
 
 use super::cpu::message_of;
+use super::sandbox;
 
 /// The stack on which a child parses. Recursion of a hostile document ends here in an abort of the child, not of the
 /// run: 100,000 nested arrays fit, which an 8 MiB stack does not survive.
@@ -25,6 +27,9 @@ const STACK_BYTES: usize = 256 << 20;
 
 /// How often a child looks whether its engine lives.
 const WATCH: Duration = Duration::from_millis(250);
+
+/// How many times its timeout a document's CPU time may be.
+const CPU_FACTOR: u64 = 8;
 
 /// What one step of a child may gather before it is sent: large enough that a frame's cost does not show.
 const QUOTA_BYTES: u64 = 4 << 20;
@@ -37,11 +42,20 @@ const QUOTA_BYTES: u64 = 4 << 20;
 pub fn serve(registry: &Registry) -> io::Result<()> {
     let socket = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     let engine = getppid();
-    let registry = registry.clone();
+    let mut to = &socket;
+    // Unbuffered: what follows is for the thread that reads on.
+    let Some((hello, _)) = frames::read(&mut to)? else { return Ok(()) };
+    // The stage loads what it needs before this thread, and all that it starts, may load no more.
+    let stage = match begin(registry, hello) {
+        Ok(stage) => stage,
+        Err(error) => return frames::write(&mut to, &Message::Failed { error }, &[]),
+    };
+    let confined = sandbox::confine().into_iter().map(str::to_owned).collect();
+    frames::write(&mut to, &Message::Ready { protocol: PROTOCOL, confined }, &[])?;
     let worker = std::thread::Builder::new()
         .name("stage-worker".into())
         .stack_size(STACK_BYTES)
-        .spawn(move || converse(&registry, &socket))?;
+        .spawn(move || converse(stage.as_ref(), &socket))?;
     // Without the engine there is nobody to work for, and a stage that hangs would not see its socket close. Not by the
     // signal that Linux sends at a parent's death: it comes when the *thread* ends that started this process.
     while !worker.is_finished() {
@@ -53,21 +67,16 @@ pub fn serve(registry: &Registry) -> io::Result<()> {
     worker.join().map_err(|panic| io::Error::other(message_of(panic.as_ref())))?
 }
 
-fn converse(registry: &Registry, socket: &UnixStream) -> io::Result<()> {
+fn converse(stage: &dyn CpuStage, socket: &UnixStream) -> io::Result<()> {
     let mut from = BufReader::new(socket);
     let mut to = socket;
-    let Some((hello, _)) = frames::read(&mut from)? else { return Ok(()) };
-    let stage = match begin(registry, hello) {
-        Ok(stage) => stage,
-        Err(error) => return frames::write(&mut to, &Message::Failed { error }, &[]),
-    };
-    frames::write(&mut to, &Message::Ready { protocol: PROTOCOL }, &[])?;
     while let Some((message, body)) = frames::read(&mut from)? {
         let Message::Input { document, payload, timeout_ms } = message else {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "expected an input"));
         };
         let record = Record { document: Arc::new(*document), payload: frames::join(payload, body)? };
-        let end = work(stage.as_ref(), record, timeout_ms, &mut to)?;
+        limit_cpu(timeout_ms);
+        let end = work(stage, record, timeout_ms, &mut to)?;
         frames::write(&mut to, &end, &[])?;
     }
     Ok(())
@@ -101,14 +110,21 @@ fn begin(registry: &Registry, hello: Message) -> Result<Arc<dyn CpuStage>, Stage
     }
 }
 
-/// Limits the address space, to which the stack belongs.
+/// Limits the address space, to which the stack belongs. The run's report shows the memory that was used.
 fn limit_memory(bytes: u64) {
-    let wanted = bytes.saturating_add(STACK_BYTES as u64);
-    let hard = getrlimit(Resource::As).maximum;
-    let limit = hard.map_or(wanted, |hard| hard.min(wanted));
-    // A system that refuses keeps its own limit; the run's report shows the memory that was used.
-    let _ = setrlimit(Resource::As, Rlimit { current: Some(limit), maximum: Some(limit) });
-    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+    sandbox::limit(Resource::As, bytes.saturating_add(STACK_BYTES as u64));
+}
+
+/// Ends this process should it go on computing long after the time for one document, because nobody is there to kill it.
+/// Only the soft limit, so that the next document can raise it: a reader has several threads, hence the factor.
+fn limit_cpu(timeout_ms: u64) {
+    if timeout_ms == 0 {
+        return;
+    }
+    let used = clock_gettime(ClockId::ProcessCPUTime).tv_sec.unsigned_abs();
+    let limit = used + CPU_FACTOR * timeout_ms.div_ceil(1000) + 1;
+    // A system that refuses has no such limit.
+    let _ = setrlimit(Resource::Cpu, Rlimit { current: Some(limit), maximum: getrlimit(Resource::Cpu).maximum });
 }
 
 fn work(stage: &dyn CpuStage, record: Record, timeout_ms: u64, to: &mut &UnixStream) -> io::Result<Message> {

@@ -3,3 +3,4 @@
 pub(crate) mod child;
 pub(crate) mod cpu;
 pub(crate) mod process;
+mod sandbox;

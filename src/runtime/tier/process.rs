@@ -18,6 +18,8 @@ use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 
+use crate::monitor::rss_of_process;
+
 /// Which program a child is: this one, unless a test or an embedding program says otherwise.
 #[derive(Clone, Debug)]
 pub struct WorkerProgram {
@@ -42,6 +44,13 @@ impl WorkerProgram {
 /// The variables that a child inherits: where to find libraries and temporary files. No secret is among them.
 const INHERITED: [&str; 7] =
     ["PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TMPDIR", "LANG", "DOCMILL_PDFIUM", "RUST_BACKTRACE"];
+
+/// How many documents a child works on before another takes its place. A new one costs some 20 ms: below a thousandth of
+/// what this many PDFs take.
+const MOST_DOCUMENTS: u32 = 1_000;
+
+/// After how many documents a child's memory is looked at. It has a limit besides; this is for what adds up.
+const MEASURED_EVERY: u32 = 16;
 
 /// How long a child may take to start and build its stage.
 const START: Duration = Duration::from_secs(20);
@@ -71,6 +80,10 @@ pub(crate) struct Worker {
     socket: UnixStream,
     words: Arc<Mutex<Vec<u8>>>,
     pipes: Vec<JoinHandle<()>>,
+    /// How many documents it has worked on.
+    served: u32,
+    /// What it may use of memory.
+    memory: Option<u64>,
 }
 
 /// What a child says about an input.
@@ -121,7 +134,7 @@ impl Worker {
         let pipes = [keep_last_words(child.stdout.take(), &words), keep_last_words(child.stderr.take(), &words)];
         let pipes = pipes.into_iter().flatten().collect();
         let socket = UnixStream::from_std(ours).map_err(|error| cannot(&error))?;
-        let mut worker = Self { child, socket, words, pipes };
+        let mut worker = Self { child, socket, words, pipes, served: 0, memory: role.memory };
         let built = tokio::time::timeout(START, worker.greet(role)).await;
         match built {
             Ok(Ok(())) => Ok(worker),
@@ -143,7 +156,7 @@ impl Worker {
             Err(error) => Err(error),
         };
         match answer {
-            Ok(Some((Message::Ready { protocol: PROTOCOL }, _))) => Ok(()),
+            Ok(Some((Message::Ready { protocol: PROTOCOL, .. }, _))) => Ok(()),
             Ok(Some((Message::Failed { error }, _))) => Err(error),
             _ => {
                 let gone = self.gone().await;
@@ -155,6 +168,16 @@ impl Worker {
     /// Itself, if it still lives: a child that ended while it waited for work is no document's fault.
     pub(crate) fn if_alive(mut self) -> Option<Self> {
         matches!(self.child.try_wait(), Ok(None)).then_some(self)
+    }
+
+    /// Itself, to work on another document; `None` for one that is to be replaced by a new one, because it has worked on
+    /// many or holds much: what readers leave behind does not add up.
+    pub(crate) fn after_document(mut self) -> Option<Self> {
+        self.served += 1;
+        let is_old = self.served >= MOST_DOCUMENTS;
+        let is_large = self.served.is_multiple_of(MEASURED_EVERY)
+            && self.memory.zip(self.child.id()).is_some_and(|(memory, pid)| rss_of_process(pid) > memory / 2);
+        (!is_old && !is_large).then_some(self)
     }
 
     /// Sends an input.

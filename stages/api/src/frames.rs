@@ -54,6 +54,9 @@ pub enum Message {
     Ready {
         /// [`PROTOCOL`].
         protocol: u32,
+        /// By what it has shut itself in (`landlock`, `seccomp`, `limits`); empty for a program that says nothing of it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        confined: Vec<String>,
     },
     /// A record to work on.
     Input {

@@ -121,8 +121,8 @@ impl Child {
             Err(Unread::TooLarge) => return Err(never(format!("`{name}` said hello with a frame without end"))),
         };
         match serde_json::from_slice(&frame.header) {
-            Ok(Message::Ready { protocol: PROTOCOL }) => Ok(()),
-            Ok(Message::Ready { protocol }) => {
+            Ok(Message::Ready { protocol: PROTOCOL, .. }) => Ok(()),
+            Ok(Message::Ready { protocol, .. }) => {
                 Err(never(format!("`{name}` speaks protocol {protocol}, docmill speaks {PROTOCOL}")))
             }
             Ok(Message::Failed { error }) => {

@@ -66,8 +66,19 @@ pub struct FakeConfig {
 
 fn fields() -> Vec<FieldSpec> {
     let number = || FieldType::Integer { min: 0, max: i64::MAX };
-    let what =
-        ["none", "reject", "transient", "fatal", "panic", "hang", "spin", "abort", "settle-reject", "settle-fatal"];
+    let what = [
+        "none",
+        "reject",
+        "transient",
+        "fatal",
+        "panic",
+        "hang",
+        "spin",
+        "abort",
+        "escape",
+        "settle-reject",
+        "settle-fatal",
+    ];
     vec![
         FieldSpec::new("count", number(), json!(1), "how many documents the source lists"),
         FieldSpec::new("size", number(), json!(100), "bytes of content of each document").output(),
@@ -145,6 +156,25 @@ fn spin(time: Duration) {
     }
 }
 
+/// What a stage may do here that one in a shut process may not.
+fn ways_out() -> Vec<&'static str> {
+    let refused = |error: std::io::Error| error.kind() == std::io::ErrorKind::PermissionDenied;
+    let temporary = std::env::temp_dir().join(format!("docmill-escape-{}", std::process::id()));
+    let connected = std::net::TcpStream::connect(("127.0.0.1", 9));
+    [
+        ("read a file", std::fs::read("/etc/passwd").is_ok()),
+        ("write a file", std::fs::write(&temporary, "x").is_ok()),
+        ("list the root", std::fs::read_dir("/").is_ok()),
+        ("start a program", std::process::Command::new("/bin/true").spawn().is_ok()),
+        // Nobody listens there; to be told so is to have been let out.
+        ("use the network", connected.map_or_else(|error| !refused(error), |_| true)),
+        ("not start a thread", std::thread::Builder::new().spawn(|| {}).is_err()),
+    ]
+    .into_iter()
+    .filter_map(|(way, is_open)| is_open.then_some(way))
+    .collect()
+}
+
 /// An async fake: waits, fails, then turns a record into others.
 struct AsyncFake {
     config: FakeConfig,
@@ -218,6 +248,12 @@ impl Work for CpuFakeWork {
                         std::hint::spin_loop();
                     }
                     return Ok(Step::More);
+                }
+                "escape" => {
+                    let ways = ways_out();
+                    if !ways.is_empty() {
+                        return Err(StageError::rejected(format!("may {}", ways.join(", "))));
+                    }
                 }
                 _ => {}
             }
