@@ -68,7 +68,8 @@ pub trait Stage: Send + Sync {
 /// A stage that computes. Runs on the bounded CPU pool, or in child processes with `isolation = "process"`.
 ///
 /// It is synchronous, so that blocking work cannot end up on the event loop. It never waits: not on a channel, not on
-/// a lock held over a step, not on work of its own in the pool.
+/// a lock held over a step, not on work of its own in the pool. What it has to load it loads when it is built: a child
+/// process may then read no file, open no connection and start no program.
 pub trait CpuStage: Send + Sync {
     /// Begins the work on one record. Cheap: the work itself belongs in the steps.
     ///
