@@ -4,7 +4,7 @@
 use std::io::Write;
 
 use chrono::{DateTime, SecondsFormat};
-use docmill_api::Registry;
+use docmill_api::{MEMBER_MARK, Registry};
 use serde_json::{Value, json};
 
 use super::ENVIRONMENT;
@@ -257,15 +257,18 @@ const SHORTEST_ID: usize = 8;
 /// What names none of them.
 pub(super) fn choose(entries: Vec<Entry>, wanted: &[String]) -> Result<Vec<Entry>, String> {
     let named = |entry: &Entry, name: &str| {
-        let path = std::path::absolute(name).ok().and_then(|path| url::Url::from_file_path(path).ok());
+        // A member is named by its archive's path with the member behind it, as it is printed.
+        let (path, member) = name.find(MEMBER_MARK).map_or((name, ""), |at| name.split_at(at));
+        let path = std::path::absolute(path).ok().and_then(|path| url::Url::from_file_path(path).ok());
         entry.uri == name
-            || path.is_some_and(|path| path.as_str() == entry.uri)
+            || path.is_some_and(|path| entry.uri.strip_prefix(path.as_str()) == Some(member))
             || (name.len() >= SHORTEST_ID && entry.document.to_string().starts_with(name))
     };
     if let Some(unknown) = wanted.iter().find(|name| !entries.iter().any(|entry| named(entry, name))) {
         return Err(format!(
-            "`{}` is none of the documents here: name an address, a path, or {SHORTEST_ID} and more digits of an id",
-            printable(unknown)
+            "`{}` is none of these {} documents: name an address, a path, or {SHORTEST_ID} and more digits of an id",
+            printable(unknown),
+            entries.len()
         ));
     }
     let chosen = |entry: &Entry| wanted.is_empty() || wanted.iter().any(|name| named(entry, name));

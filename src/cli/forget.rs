@@ -65,7 +65,7 @@ pub fn run(args: &Args, registry: &Registry, out: &mut dyn Write, err: &mut dyn 
         writeln!(out, "{}", printable(&report::place(&entry.uri)))?;
     }
     if args.dry_run || chosen.is_empty() {
-        writeln!(err, "{} documents, nothing was deleted", chosen.len())?;
+        writeln!(err, "{}, nothing was deleted", counted(chosen.len() as u64))?;
         return Ok(0);
     }
     let given = chosen.into_iter().map(|(entry, item)| (entry.source, SourceItem { gone: true, ..item })).collect();
@@ -78,5 +78,10 @@ pub fn run(args: &Args, registry: &Registry, out: &mut dyn Write, err: &mut dyn 
     for failure in &report.failures {
         writeln!(err, "error: {}: {}", printable(&failure.document), printable(&failure.error))?;
     }
+    writeln!(err, "{} forgotten, with all that was inside", counted(ran.view.tally().gone))?;
     exit_code(&ran.end, &report, 0, err)
+}
+
+fn counted(documents: u64) -> String {
+    if documents == 1 { "1 document".to_owned() } else { format!("{documents} documents") }
 }

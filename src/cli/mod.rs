@@ -152,7 +152,9 @@ pub fn main_with(register: impl FnOnce(&mut Registry)) -> ExitCode {
 
 /// Whether the reader of our output has gone, as `head` does: no error of ours.
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    let of_output = error.downcast_ref::<io::Error>().map(io::Error::kind);
+    let of_json = error.downcast_ref::<serde_json::Error>().and_then(serde_json::Error::io_error_kind);
+    of_output.or(of_json) == Some(io::ErrorKind::BrokenPipe)
 }
 
 fn log_to_stderr() {

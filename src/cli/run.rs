@@ -64,7 +64,7 @@ pub struct Args {
     /// its directories and globs, after a listing without errors
     #[arg(long, conflicts_with_all = ["dry_run", "watch"])]
     prune: bool,
-    /// Forgets what earlier runs did: every document is done again, and replaces what is stored of it
+    /// Forgets what earlier runs did: every document is done again; rows that come out as they were stay as they are
     #[arg(long, conflicts_with = "dry_run")]
     fresh: bool,
     /// How many documents may fail before the exit code is 1; it never stops the run
@@ -103,7 +103,12 @@ pub fn run(mut args: Args, registry: &Registry, out: &mut dyn Write, err: &mut d
     }
     let report = Report::new(&ran.view.snapshot(), ran.view.tally(), ran.host, args.results);
     print(&report, &args, out)?;
-    tell_of_remembered(ran.view.tally().remembered, err)?;
+    let tally = ran.view.tally();
+    tell_of_remembered(tally.remembered, err)?;
+    if tally.gone > 0 {
+        let documents = if tally.gone == 1 { "document is" } else { "documents are" };
+        writeln!(err, "{} {documents} no longer there: the rows were deleted", tally.gone)?;
+    }
     exit_code(&ran.end, &report, args.max_failed, err)
 }
 
@@ -130,7 +135,11 @@ impl State {
             Ok(ledger) => Ok(Ok(Self { _lock: lock, ledger: Arc::new(ledger) })),
             Err(error) => {
                 writeln!(err, "error: {error}")?;
-                writeln!(err, "hint: move it away, and every document is done again; no row is written twice")?;
+                writeln!(
+                    err,
+                    "hint: a full or read-only disk? then mend that and run again; a ledger that is broken is moved away, \
+                     and every document done again"
+                )?;
                 Ok(Err(ENVIRONMENT))
             }
         }
@@ -319,11 +328,11 @@ pub(super) fn exit_code(end: &RunEnd, report: &Report, max_failed: u64, err: &mu
             ENVIRONMENT
         }
         RunEnd::Drained | RunEnd::Stopped => {
-            writeln!(
-                err,
-                "interrupted: {} documents unfinished; the same command takes them up, with what was not listed yet",
-                report.documents.unfinished
-            )?;
+            let left = match report.documents.unfinished {
+                0 => "nothing in hand was left".to_owned(),
+                left => format!("{left} unfinished"),
+            };
+            writeln!(err, "interrupted: {left}; the same command goes on, with what was not listed yet")?;
             INTERRUPTED
         }
         RunEnd::Completed if report.documents.failed > max_failed => FAILED,

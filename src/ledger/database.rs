@@ -42,6 +42,7 @@ CREATE TABLE documents (
     changed INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX documents_to_see_to ON documents (uri) WHERE open = 1 OR state = 'failed';
+CREATE INDEX documents_inside ON documents (uri) WHERE instr(uri, '#member=') > 0;
 CREATE TABLE runs (
     run TEXT PRIMARY KEY,
     pipeline TEXT NOT NULL,
@@ -147,6 +148,17 @@ impl Database {
         let mut select = self.0.prepare_cached(&select)?;
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         Ok(select.query_map(params![run, stores, limit], entry)?.collect::<Result<_, _>>()?)
+    }
+
+    /// Documents inside others whose addresses begin with `prefix`.
+    pub(super) fn inside(&mut self, prefix: &str) -> Result<Vec<Entry>, LedgerError> {
+        let select = format!(
+            "SELECT {COLUMNS} FROM documents WHERE instr(uri, '#member=') > 0 AND uri >= ?1 AND uri < ?1 || ?2"
+        );
+        let mut select = self.0.prepare_cached(&select)?;
+        // Addresses are percent-encoded, so nothing in one comes behind this.
+        let rows = select.query_map(params![prefix, char::MAX.to_string()], entry)?;
+        Ok(rows.collect::<Result<_, _>>()?)
     }
 
     /// Does `work` in one transaction.

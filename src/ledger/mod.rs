@@ -37,6 +37,7 @@ type Answer<T> = oneshot::Sender<Result<T, LedgerError>>;
 enum Request {
     Look(Vec<Digest>, Answer<Vec<Option<Entry>>>),
     Write(Vec<Change>, Answer<()>),
+    Inside(String, Answer<Vec<Entry>>),
     InDoubt(String, String, usize, Answer<Vec<Entry>>),
     OfSource(String, Option<Digest>, usize, Answer<Vec<Entry>>),
     List(Option<State>, Option<String>, usize, Answer<(Vec<Entry>, u64)>),
@@ -100,6 +101,14 @@ impl Ledger {
         self.ask(|answer| Request::Write(changes, answer)).await
     }
 
+    /// Documents inside others whose addresses begin with `prefix`.
+    ///
+    /// # Errors
+    /// The ledger cannot be read.
+    pub async fn inside(&self, prefix: &str) -> Result<Vec<Entry>, LedgerError> {
+        self.ask(|answer| Request::Inside(prefix.to_owned(), answer)).await
+    }
+
     /// Up to `limit` documents that an earlier run than `run` left open over these stores, and that were not brought to
     /// rest since.
     ///
@@ -156,6 +165,7 @@ fn answer(database: &mut Database, group: Vec<Request>) {
                 let found = documents.iter().map(|document| database.look(document)).collect();
                 drop(answer.send(found));
             }
+            Request::Inside(prefix, answer) => drop(answer.send(database.inside(&prefix))),
             Request::InDoubt(run, stores, limit, answer) => drop(answer.send(database.in_doubt(&run, &stores, limit))),
             Request::OfSource(source, after, limit, answer) => {
                 drop(answer.send(database.of_source(&source, after.as_ref(), limit)));

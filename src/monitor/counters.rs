@@ -199,6 +199,8 @@ pub struct Tally {
     pub tokens: u64,
     /// Rows of finished documents.
     pub rows: u64,
+    /// Documents that are no longer there, and whose rows were deleted. They are none of those that are counted.
+    pub gone: u64,
     /// Of those that failed, how many failed in an earlier run and were not tried again, since nothing changed.
     pub remembered: u64,
     /// The documents that failed, as far as they are remembered.

@@ -8,11 +8,11 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use docmill_api::{CancellationToken, Document, StageError};
+use docmill_api::{CancellationToken, Digest, Document, StageError};
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 use super::memory::{AsBefore, Past};
-use super::origin::Origin;
+use super::origin::{Doorstop, Origin};
 use crate::ledger::State;
 
 /// Why a document failed, and where.
@@ -75,7 +75,10 @@ pub(crate) struct Delivery {
     pub(crate) past: Past,
     unchanged: AtomicBool,
     as_before: AtomicBool,
-    container: AtomicBool,
+    /// The documents that were found inside it, where it was opened.
+    members: Mutex<Option<Vec<Digest>>>,
+    /// Keeps its source's door open, by which what was inside it and is no longer leaves.
+    door: Mutex<Option<Doorstop>>,
     /// The document's place among those in flight.
     place: Mutex<Option<OwnedSemaphorePermit>>,
 }
@@ -95,7 +98,8 @@ impl Delivery {
             failed: AtomicBool::new(false),
             unchanged: AtomicBool::new(false),
             as_before: AtomicBool::new(false),
-            container: AtomicBool::new(false),
+            members: Mutex::default(),
+            door: Mutex::default(),
             outcome: Mutex::default(),
             cancel: board.abort.child_token(),
             bytes: AtomicU64::new(0),
@@ -132,13 +136,25 @@ impl Delivery {
         self.as_before.load(Ordering::Relaxed)
     }
 
-    /// Notes that documents were found inside it.
-    pub(crate) fn note_container(&self) {
-        self.container.store(true, Ordering::Relaxed);
+    /// Notes documents that were found inside it.
+    pub(crate) fn note_members(&self, members: impl Iterator<Item = Digest>) {
+        let mut noted = self.members.lock().unwrap_or_else(PoisonError::into_inner);
+        noted.get_or_insert_default().extend(members);
+    }
+
+    /// Keeps the door of its source open until the document is at its end.
+    pub(crate) fn hold_door(&self, door: Doorstop) {
+        self.door.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(door);
     }
 
     pub(crate) fn is_container(&self) -> bool {
-        self.container.load(Ordering::Relaxed)
+        self.members.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    /// Whether a document that was inside it is inside it no longer.
+    pub(crate) fn has_lost(&self, member: &Digest) -> bool {
+        let members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
+        self.gone || members.as_ref().is_some_and(|members| !members.contains(member))
     }
 
     pub(crate) fn is_unchanged(&self) -> bool {
@@ -178,9 +194,10 @@ impl Delivery {
         self.cancel.cancel();
     }
 
-    /// Gives its place to the next document.
+    /// Gives its place to the next document, and lets the door go.
     pub(crate) fn leave(&self) {
         self.place.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.door.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
     pub(crate) fn holds(&self, bytes: u64) {
@@ -306,7 +323,7 @@ impl Board {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use docmill_api::{Digest, SourceItem};
+    use docmill_api::SourceItem;
     use tokio::sync::Semaphore;
 
     fn begin(board: &Arc<Board>) -> Token {

@@ -101,6 +101,7 @@ impl Intake {
             let token = Delivery::begin(admitted, &self.shared.board);
             if gone {
                 // Nothing is to be read: the settler has its rows deleted.
+                token.delivery().hold_door(door);
                 token.consumed();
                 continue;
             }

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use docmill_api::{Digest, Document, ErrorClass, Rest, Settled, SourceItem, StageError, canonical_uri};
+use docmill_api::{Digest, Document, ErrorClass, MEMBER_MARK, Rest, Settled, SourceItem, StageError, canonical_uri};
 
 use super::delivery::Delivery;
 use crate::ledger::{Accepted, Change, Ended, Entry, Ledger, LedgerError, RunEntry, State};
@@ -20,6 +20,9 @@ pub(crate) struct Memory {
     fingerprint: Digest,
     run: String,
 }
+
+/// Stands between a member that is itself a container and what is inside it (see `MEMBER_MARK`).
+const WITHIN: &str = "!/";
 
 /// How a document ended before.
 #[derive(Clone, Debug)]
@@ -189,6 +192,23 @@ impl Memory {
     ) -> Result<Vec<(Digest, SourceItem)>, StageError> {
         let entries = self.ledger.of_source(source, after, limit).await.map_err(unusable)?;
         Ok(entries.into_iter().map(|entry| (entry.document, item_of(&entry))).collect())
+    }
+
+    /// Documents that earlier runs found inside this one: right inside, or `deep` within others there too.
+    pub(crate) async fn inside(
+        &self,
+        document: &Document,
+        deep: bool,
+    ) -> Result<Vec<(Digest, SourceItem)>, StageError> {
+        let mark = if document.uri.contains(MEMBER_MARK) { WITHIN } else { MEMBER_MARK };
+        let prefix = format!("{}{mark}", document.uri);
+        let entries = self.ledger.inside(&prefix).await.map_err(unusable)?;
+        let is_meant = |entry: &Entry, item: &SourceItem| {
+            (deep || !entry.uri[prefix.len()..].contains(WITHIN))
+                && (&item.session_id, &item.user_id) == (&document.session_id, &document.user_id)
+        };
+        let found = entries.into_iter().map(|entry| (item_of(&entry), entry));
+        Ok(found.filter(|(item, entry)| is_meant(entry, item)).map(|(item, entry)| (entry.document, item)).collect())
     }
 
     /// Whether a document came to an end that is no failure.

@@ -230,11 +230,14 @@ impl NodeRuntime {
             return Err(Trouble::failed(StageError::rejected(message)));
         }
         let delivery = token.delivery();
-        delivery.note_container();
         let document = delivery.document();
+        let (session_id, user_id) = (&document.session_id, &document.user_id);
+        let of_the_same = |item| SourceItem { session_id: session_id.clone(), user_id: user_id.clone(), ..item };
+        let found: Vec<SourceItem> = found.into_iter().map(of_the_same).collect();
+        delivery.hold_door(delivery.origin.keep_open());
+        delivery.note_members(found.iter().map(|item| Document::admit(item.clone(), document.fingerprint).id));
         for item in found {
-            let (session_id, user_id) = (document.session_id.clone(), document.user_id.clone());
-            delivery.origin.find(SourceItem { session_id, user_id, ..item });
+            delivery.origin.find(item);
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use docmill_api::{Context, ErrorClass, Rest, Settled, StageError};
+use docmill_api::{Context, ErrorClass, Rest, Settled, SourceItem, StageError};
 use futures::FutureExt;
 use serde_json::json;
 use tokio::sync::oneshot;
@@ -91,6 +91,23 @@ async fn settle_group(shared: &Shared, stores: &[Store], group: &[Arc<Delivery>]
         shared.halt(&"engine".into(), error);
     }
     crash_point("ledger", "ended");
+    for delivery in group.iter().filter(|delivery| delivery.gone || delivery.is_container()) {
+        if let Err(error) = let_out(shared, delivery).await {
+            shared.halt(&"engine".into(), error);
+        }
+    }
+}
+
+/// Has what was inside a document and is no longer taken for gone: with the document itself, or by what was found when it
+/// was opened.
+async fn let_out(shared: &Shared, delivery: &Delivery) -> Result<(), StageError> {
+    let Some(memory) = shared.memory.get().filter(|_| delivery.failure().is_none()) else { return Ok(()) };
+    for (member, item) in memory.inside(delivery.document(), delivery.gone).await? {
+        if delivery.has_lost(&member) {
+            delivery.origin.find(SourceItem { gone: true, ..item });
+        }
+    }
+    Ok(())
 }
 
 /// Takes back what earlier runs that broke off left in the stores of documents that this run did not list. They stay
@@ -221,6 +238,7 @@ fn conclude(shared: &Shared, delivery: &Delivery) {
     shared.under_way.leave(&document.id);
     if delivery.gone && failure.is_none() {
         tracing::info!(document = document.uri, "is no longer there, its rows were deleted");
+        shared.counters.tally(|tally| tally.gone += 1);
         delivery.leave();
         return;
     }

@@ -33,4 +33,6 @@ mod dead_letters;
 #[cfg(feature = "builtin")]
 mod guide;
 #[cfg(feature = "builtin")]
+mod inside;
+#[cfg(feature = "builtin")]
 mod waiting;

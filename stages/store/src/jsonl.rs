@@ -17,6 +17,7 @@ use docmill_api::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::lock::StoreLock;
 use crate::row::{Identity, Incoming, Key, Version, failed, now_micros, row_id};
 
 /// Says that a directory is docmill's, and which model made what is in it.
@@ -84,15 +85,19 @@ impl StageFactory for Jsonl {
         let directory = cx.base.join(&config.dir);
         let identity = Identity::new(&embedding);
         let checked = directory.clone();
-        let found = tokio::task::spawn_blocking(move || open(&checked, &identity))
-            .await
-            .map_err(|error| StageError::fatal(error.to_string()))??;
+        let opening = move || {
+            let found = open(&checked, &identity)?;
+            let lock = StoreLock::take(&checked.join(".lock"), &format!("directory `{}`", checked.display()))?;
+            Ok::<_, StageError>((found, lock))
+        };
+        let (found, lock) =
+            tokio::task::spawn_blocking(opening).await.map_err(|error| StageError::fatal(error.to_string()))??;
         if config.vectors {
             found.accepts(&embedding, &format!("directory `{}`", directory.display()))?;
         }
         let files =
             Files { directory, vectors: config.vectors, dimensions: embedding.dimensions, open: HashMap::new() };
-        Ok(Node::Sink(Arc::new(JsonlSink { files: Arc::new(Mutex::new(files)), store: found.store })))
+        Ok(Node::Sink(Arc::new(JsonlSink { files: Arc::new(Mutex::new(files)), store: found.store, _lock: lock })))
     }
 }
 
@@ -133,6 +138,7 @@ struct JsonlSink {
     files: Arc<Mutex<Files>>,
     /// The store's own id.
     store: String,
+    _lock: StoreLock,
 }
 
 impl JsonlSink {

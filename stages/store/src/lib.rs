@@ -13,6 +13,7 @@
 mod fixture;
 mod jsonl;
 mod lancedb;
+mod lock;
 mod row;
 
 pub use self::jsonl::{Jsonl, JsonlConfig};

@@ -139,6 +139,10 @@ pub(crate) fn failed(what: &str, error: &(dyn std::error::Error + 'static)) -> S
     if [28, 13, 30, 122].iter().any(|code| text.contains(&format!("(os error {code})"))) {
         return StageError::fatal(format!("{what}: {text}"));
     }
+    // A file that a commit names is gone: nobody but docmill was to touch the store, and no attempt brings it back.
+    if text.contains("Not found: ") {
+        return StageError::fatal(format!("{what}: the store is damaged, move it away and run again: {text}"));
+    }
     StageError::transient(format!("{what}: {text}"))
 }
 

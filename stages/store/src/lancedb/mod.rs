@@ -109,8 +109,8 @@ impl StageFactory for LanceDb {
             .as_ref()
             .ok_or_else(|| StageError::fatal("no stage before this one embeds, so there are no vectors to store"))?;
         let place = Place::new(&config, cx)?;
-        let table = place.open_or_create(embedding).await?;
-        Ok(Node::Sink(Arc::new(sink::LanceSink::new(table, embedding.dimensions).await?)))
+        let (table, lock) = place.open_or_create(embedding).await?;
+        Ok(Node::Sink(Arc::new(sink::LanceSink::new(table, lock, embedding.dimensions).await?)))
     }
 
     async fn search(config: Self::Config, cx: &BuildContext) -> Result<Option<Arc<dyn Search>>, StageError> {

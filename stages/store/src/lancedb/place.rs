@@ -9,6 +9,7 @@ use lancedb::{Connection, Error, ObjectStoreRegistry, Session, Table};
 
 use super::schema::{self, fits};
 use super::{LanceDbConfig, index};
+use crate::lock::StoreLock;
 use crate::row::{Identity, failed};
 
 /// What LanceDB may keep of indexes and of metadata. Its own defaults (6 GiB and 1 GiB) are made for a server that
@@ -62,26 +63,30 @@ impl Place {
     /// # Errors
     /// Fatal: the directory holds something else, the table is not ours or was made with another model, or it cannot
     /// be written.
-    pub(super) async fn open_or_create(&self, embedding: &Embedding) -> Result<Table, StageError> {
+    pub(super) async fn open_or_create(&self, embedding: &Embedding) -> Result<(Table, StoreLock), StageError> {
         if !fits(embedding) {
             return Err(StageError::fatal(format!("vectors of {} dimensions cannot be stored", embedding.dimensions)));
         }
-        let directory = self.directory.clone();
-        tokio::task::spawn_blocking(move || ours_to_write(&directory))
-            .await
-            .map_err(|error| StageError::fatal(error.to_string()))??;
+        let (directory, name) = (self.directory.clone(), self.name());
+        let lock = self.directory.join(format!(".{}.lock", self.table));
+        let lock = tokio::task::spawn_blocking(move || {
+            ours_to_write(&directory)?;
+            StoreLock::take(&lock, &name)
+        })
+        .await
+        .map_err(|error| StageError::fatal(error.to_string()))??;
         let database = self.connect(false).await?;
         match database.open_table(&self.table).execute().await {
             Ok(table) => {
                 self.identity(&table).await?.accepts(embedding, &self.name())?;
-                Ok(table)
+                Ok((table, lock))
             }
             Err(Error::TableNotFound { .. }) => {
                 let schema = schema::schema(&Identity::new(embedding));
                 let made = database.create_empty_table(&self.table, schema).execute().await;
                 let table = made.map_err(|error| self.unusable(&error))?;
                 index::declare(&table).await.map_err(|error| self.unusable(&error))?;
-                Ok(table)
+                Ok((table, lock))
             }
             Err(error) => Err(self.unusable(&error)),
         }

@@ -17,6 +17,7 @@ use tokio::sync::Mutex;
 use super::index;
 use super::lookup::{self, DOCUMENTS_A_QUERY, one_of};
 use super::schema::{self, Picked};
+use crate::lock::StoreLock;
 use crate::row::{Incoming, Key, Version, failed, now_micros, row_id};
 
 /// Up to how many rows the documents of a table are read at the start: 64 MB of ids in a million rows take a moment,
@@ -28,10 +29,11 @@ pub(super) struct LanceSink {
     committer: Arc<Mutex<Committer>>,
     /// The store's own id.
     store: Option<String>,
+    _lock: StoreLock,
 }
 
 impl LanceSink {
-    pub(super) async fn new(table: Table, dimensions: usize) -> Result<Self, StageError> {
+    pub(super) async fn new(table: Table, lock: StoreLock, dimensions: usize) -> Result<Self, StageError> {
         let unreadable = |error: lancedb::Error| StageError::fatal(failed("reading the table", &error).message);
         let schema = table.schema().await.map_err(unreadable)?;
         let store = schema::identity(&schema).map(|identity| identity.store);
@@ -42,7 +44,7 @@ impl LanceSink {
         };
         let held = HashMap::new();
         let committer = Committer { table, schema, dimensions, known, held, moment: 0, changed: false };
-        Ok(Self { committer: Arc::new(Mutex::new(committer)), store })
+        Ok(Self { committer: Arc::new(Mutex::new(committer)), store, _lock: lock })
     }
 }
 
