@@ -46,6 +46,8 @@ fn main() {
             ledger: None,
             worker: WorkerProgram::current().unwrap(),
             inputs: Vec::new(),
+            given: None,
+            prune: false,
             results: false,
             watch_polls: false,
         };
