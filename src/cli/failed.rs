@@ -165,27 +165,41 @@ fn show(args: &ShowArgs, registry: &Registry, out: &mut dyn Write, err: &mut dyn
     Ok(0)
 }
 
+/// The state directory in this process's hands, and those that failed and are named; or the exit code, where `err` was told.
+fn take_failed(
+    plan: &Plan,
+    documents: &[String],
+    err: &mut dyn Write,
+) -> anyhow::Result<Result<(StateDirectory, Vec<Entry>), u8>> {
+    let state = match StateDirectory::open(plan, false, err)? {
+        Ok(state) => state,
+        Err(code) => return Ok(Err(code)),
+    };
+    let failed = match super::event_loop()?.block_on(state.ledger.list(Some(State::Failed), None, usize::MAX)) {
+        Ok((failed, _)) => failed,
+        Err(error) => return complain(&error, err).map(Err),
+    };
+    match choose(failed, documents) {
+        Ok(chosen) => Ok(Ok((state, chosen))),
+        Err(message) => refuse_usage(&message, err).map(Err),
+    }
+}
+
+fn write(state: &StateDirectory, changes: Vec<Change>) -> anyhow::Result<Result<(), LedgerError>> {
+    Ok(super::event_loop()?.block_on(state.ledger.write(changes)))
+}
+
 fn retry(args: &RetryArgs, registry: &Registry, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<u8> {
     let Some(loaded) = args.pipeline.load_or_complain(registry, err)? else { return Ok(CONFIGURATION) };
-    let state = match StateDirectory::open(&loaded.plan, false, err)? {
-        Ok(state) => state,
+    let (state, chosen) = match take_failed(&loaded.plan, &args.documents, err)? {
+        Ok(taken) => taken,
         Err(code) => return Ok(code),
-    };
-    let event_loop = super::event_loop()?;
-    let failed = match event_loop.block_on(state.ledger.list(Some(State::Failed), None, usize::MAX)) {
-        Ok((failed, _)) => failed,
-        Err(error) => return complain(&error, err),
-    };
-    let chosen = match choose(failed, &args.documents) {
-        Ok(chosen) => chosen,
-        Err(message) => return refuse_usage(&message, err),
     };
     if chosen.is_empty() {
         writeln!(err, "no document failed")?;
         return Ok(0);
     }
-    let reopened = chosen.iter().map(|entry| Change::Reopen(entry.document)).collect();
-    if let Err(error) = event_loop.block_on(state.ledger.write(reopened)) {
+    if let Err(error) = write(&state, chosen.iter().map(|entry| Change::Reopen(entry.document)).collect())? {
         return complain(&error, err);
     }
     let given = chosen.iter().map(|entry| (entry.source.clone(), item_of(entry))).collect();
@@ -204,21 +218,11 @@ fn retry(args: &RetryArgs, registry: &Registry, out: &mut dyn Write, err: &mut d
 
 fn drop_some(args: &DropArgs, registry: &Registry, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<u8> {
     let Some(loaded) = args.pipeline.load_or_complain(registry, err)? else { return Ok(CONFIGURATION) };
-    let state = match StateDirectory::open(&loaded.plan, false, err)? {
-        Ok(state) => state,
+    let (state, chosen) = match take_failed(&loaded.plan, &args.documents, err)? {
+        Ok(taken) => taken,
         Err(code) => return Ok(code),
     };
-    let event_loop = super::event_loop()?;
-    let failed = match event_loop.block_on(state.ledger.list(Some(State::Failed), None, usize::MAX)) {
-        Ok((failed, _)) => failed,
-        Err(error) => return complain(&error, err),
-    };
-    let chosen = match choose(failed, &args.documents) {
-        Ok(chosen) => chosen,
-        Err(message) => return refuse_usage(&message, err),
-    };
-    let dropped = chosen.iter().map(|entry| Change::Drop(entry.document)).collect();
-    if let Err(error) = event_loop.block_on(state.ledger.write(dropped)) {
+    if let Err(error) = write(&state, chosen.iter().map(|entry| Change::Drop(entry.document)).collect())? {
         return complain(&error, err);
     }
     writeln!(out, "{} dropped", chosen.len())?;

@@ -35,25 +35,6 @@ const MAX_DEPTH: usize = 32;
 /// A value shorter than this may stand on a page by chance.
 const TELLING: usize = 4;
 
-/// Kinds of annotations whose contents somebody wrote. Links and media carry at most a description of where they lead.
-const WRITTEN: [&[u8]; 15] = [
-    b"Text",
-    b"FreeText",
-    b"Highlight",
-    b"Underline",
-    b"StrikeOut",
-    b"Squiggly",
-    b"Caret",
-    b"Stamp",
-    b"Ink",
-    b"Popup",
-    b"Line",
-    b"Square",
-    b"Circle",
-    b"Polygon",
-    b"PolyLine",
-];
-
 /// Reads them; none where the file shows no sign of any, or its objects cannot be read.
 pub(super) fn read(bytes: &[u8], cx: &StepContext) -> Lines {
     if !signs::has_annotations(bytes) {
@@ -120,7 +101,7 @@ impl<'a> Collector<'a> {
         let Ok(kind) = annotation.get_deref(b"Subtype", document).and_then(Object::as_name) else { return };
         if kind == b"Widget" {
             self.field(document, page, annotation);
-        } else if WRITTEN.contains(&kind)
+        } else if signs::WRITTEN.contains(&kind)
             && let Some(text) = string(document, annotation, b"Contents")
         {
             self.add(page, None, text);

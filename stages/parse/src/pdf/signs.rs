@@ -13,9 +13,8 @@ const MAX_INFLATED: u64 = 64 << 20;
 /// As far around the word `/ObjStm` as the dictionary that it stands in reaches.
 const DICTIONARY: usize = 2048;
 
-/// What somebody writes on pages; links are not among them.
-const KINDS: [&[u8]; 16] = [
-    b"Widget",
+/// Kinds of annotations whose contents somebody wrote. Links and media carry at most a description of where they lead.
+pub(super) const WRITTEN: [&[u8]; 15] = [
     b"Text",
     b"FreeText",
     b"Highlight",
@@ -32,6 +31,9 @@ const KINDS: [&[u8]; 16] = [
     b"Polygon",
     b"PolyLine",
 ];
+
+/// A field of a form.
+const FIELD: &[u8] = b"Widget";
 
 /// Whether any annotation or form shows in the file.
 pub(super) fn has_annotations(bytes: &[u8]) -> bool {
@@ -52,7 +54,7 @@ fn shows(bytes: &[u8]) -> bool {
         let rest = bytes[at + b"/Subtype".len()..].trim_ascii_start();
         let Some(name) = rest.strip_prefix(b"/") else { return false };
         let end = name.iter().take(16).position(|byte| !byte.is_ascii_alphanumeric()).unwrap_or(0);
-        KINDS.contains(&&name[..end])
+        &name[..end] == FIELD || WRITTEN.contains(&&name[..end])
     })
 }
 
