@@ -328,11 +328,11 @@ pub(super) fn exit_code(end: &RunEnd, report: &Report, max_failed: u64, err: &mu
             ENVIRONMENT
         }
         RunEnd::Drained | RunEnd::Stopped => {
-            let left = match report.documents.unfinished {
-                0 => "nothing in hand was left".to_owned(),
-                left => format!("{left} unfinished"),
-            };
-            writeln!(err, "interrupted: {left}; the same command goes on, with what was not listed yet")?;
+            writeln!(
+                err,
+                "interrupted: {} documents unfinished; the same command takes them up, with what was not listed yet",
+                report.documents.unfinished
+            )?;
             INTERRUPTED
         }
         RunEnd::Completed if report.documents.failed > max_failed => FAILED,
