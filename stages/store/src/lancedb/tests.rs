@@ -140,6 +140,7 @@ async fn the_same_work_done_again_writes_no_row_twice() {
     close(&sink).await;
 
     let version = table(base.path()).await.version().await.expect("version");
+    drop(sink);
     let again = open(base.path()).await;
     assert_eq!(write(&again, vec![chunks(&one, "one", 0..5), chunks(&two, "two", 0..2)]).await, 7);
     settle(&again, &[&one, &two], true).await.expect("settled");
@@ -157,6 +158,7 @@ async fn a_changed_document_is_replaced_and_never_without_rows() {
     write(&sink, vec![chunks(&old, "old", 0..3), chunks(&other, "other", 0..2)]).await;
     settle(&sink, &[&old, &other], true).await.expect("settled");
     close(&sink).await;
+    drop(sink);
 
     let search = reader(base.path()).await;
     let stop = Arc::new(AtomicBool::new(false));
@@ -474,4 +476,16 @@ async fn the_sink_conforms() {
     let suite = suite.with("uri", base.path().join("store").to_str().expect("UTF-8"));
     let sample = docmill_testkit::records::vectors("file:///a.txt", &["one", "two"], 3);
     suite.sample(sample).run().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_has_one_writer_at_a_time_and_any_number_of_readers() {
+    let base = tempfile::tempdir().expect("tempdir");
+    let sink = open(base.path()).await;
+    let Err(refused) = LanceDb::build(config(), &context(base.path())).await else { panic!("two writers") };
+    assert_eq!(refused.class, docmill_api::ErrorClass::Fatal);
+    assert!(refused.message.contains(&format!("process {} writes table `chunks`", std::process::id())), "{refused}");
+    reader(base.path()).await;
+    drop(sink);
+    open(base.path()).await;
 }
