@@ -2,7 +2,6 @@
 
 use std::io::Write;
 
-use chrono::{DateTime, SecondsFormat};
 use docmill_api::{Filter, Listed, Registry, StageError, Stored};
 use serde_json::{Value, json};
 
@@ -144,8 +143,7 @@ fn kind(stored: &Stored) -> String {
 }
 
 fn moment(stored: &Stored) -> String {
-    DateTime::from_timestamp_micros(stored.ingested_at)
-        .map_or_else(String::new, |moment| moment.to_rfc3339_opts(SecondsFormat::Secs, true))
+    failed::moment(stored.ingested_at)
 }
 
 fn write_json(listed: &Listed, out: &mut dyn Write) -> anyhow::Result<()> {

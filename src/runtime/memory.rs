@@ -178,6 +178,18 @@ impl Memory {
         Ok(entries.iter().map(settled).collect())
     }
 
+    /// What the stores are to keep of the documents of a group that were in doubt and failed: there may be rows of a version
+    /// that this run knows nothing of.
+    pub(crate) async fn in_doubt_still(&self, group: &[Arc<Delivery>]) -> Result<Vec<Settled>, StageError> {
+        let failed = group.iter().filter(|delivery| delivery.past.doubt && delivery.failure().is_some());
+        let ids: Vec<Digest> = failed.map(|delivery| delivery.document().id).collect();
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let entries = self.ledger.look(ids).await.map_err(unusable)?;
+        Ok(entries.iter().flatten().map(settled).collect())
+    }
+
     /// Notes that the stores hold of these what they should.
     pub(crate) async fn rest(&self, settled: &[Settled]) -> Result<(), StageError> {
         self.write(settled.iter().map(|settled| Change::Rest(settled.document.id)).collect()).await

@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 
 use super::crash::crash_point;
 use super::delivery::Delivery;
+use super::memory::Memory;
 use super::node::SinkHandle;
 use super::retry::Patience;
 use super::shared::{Shared, Turn};
@@ -86,7 +87,7 @@ async fn settle_group(shared: &Shared, stores: &[Store], group: &[Arc<Delivery>]
     }
     crash_point("ledger", "settled");
     if let Some(memory) = memory.filter(|_| !shared.board.is_aborted())
-        && let Err(error) = memory.end(group).await
+        && let Err(error) = end_group(shared, stores, memory, group).await
     {
         shared.halt(&"engine".into(), error);
     }
@@ -96,6 +97,20 @@ async fn settle_group(shared: &Shared, stores: &[Store], group: &[Arc<Delivery>]
             shared.halt(&"engine".into(), error);
         }
     }
+}
+
+/// Tells the ledger how a group ended, once nothing of it is in doubt.
+async fn end_group(
+    shared: &Shared,
+    stores: &[Store],
+    memory: &Memory,
+    group: &[Arc<Delivery>],
+) -> Result<(), StageError> {
+    let settled = memory.in_doubt_still(group).await?;
+    for store in stores {
+        store.settle(shared, &settled).await?;
+    }
+    memory.end(group).await
 }
 
 /// Has what was inside a document and is no longer taken for gone: with the document itself, or by what was found when it

@@ -157,6 +157,22 @@ fn a_changed_document_is_the_old_one_or_the_new_one_after_a_crash_at_any_step() 
 }
 
 #[test]
+fn what_a_crash_left_of_a_document_goes_when_that_fails() {
+    block_on(async || {
+        let mill = Mill::new();
+        mill.write("other.txt", "Geese guard the yard.");
+        let gone = mill.write("gone.txt", "Barley is for the hens.");
+        run_until(&mill, "store.after", 1);
+        assert!(hits(&mill).await.values().any(|hit| hit.filename == "gone.txt"), "its rows are there, its end is not");
+        fs::remove_file(&gone).expect("removed");
+        let mut command = mill.command("run");
+        let ended = within(PATIENCE, command.args(["documents/gone.txt", "--ui", "none"])).expect("an end");
+        assert_eq!(ended.status.code(), Some(1), "it is not found");
+        assert!(hits(&mill).await.values().all(|hit| hit.filename != "gone.txt"), "nothing of it is kept");
+    });
+}
+
+#[test]
 fn nothing_is_lost_or_there_twice_after_fifty_kills_at_any_moment() {
     block_on(async || {
         let mill = Mill::new();
