@@ -217,6 +217,12 @@ impl RunCounters {
         with(&mut self.tally.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// What became of the documents, as JSON.
+    #[must_use]
+    pub fn outcome(&self) -> String {
+        serde_json::to_string(&self.tally(|tally| tally.documents)).unwrap_or_default()
+    }
+
     /// Remembers a failure, within bounds.
     pub fn failed(tally: &mut Tally, ended: Ended) {
         tally.documents.failed += 1;

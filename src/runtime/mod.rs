@@ -150,6 +150,7 @@ impl Topology {
         }
         let controller = tokio::spawn(control(Arc::clone(&shared), commanded, widths, plan.run.drain));
         let sampler = tokio::spawn(sample(nodes));
+        let pipeline = plan.name.clone();
         let finished = tokio::spawn(async move {
             for task in tasks {
                 if let Err(error) = task.await {
@@ -160,6 +161,11 @@ impl Topology {
             let _ = all_ended.send(());
             if let Err(error) = settling.await {
                 shared.halt(&"engine".into(), StageError::fatal(format!("settling broke off: {error}")));
+            }
+            if let Some(memory) = shared.memory.get()
+                && let Err(error) = memory.note_run(&pipeline, Some(shared.counters.outcome())).await
+            {
+                shared.halt(&"engine".into(), error);
             }
             controller.abort();
             sampler.abort();
