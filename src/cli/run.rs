@@ -131,7 +131,7 @@ impl State {
                 return Ok(Err(ENVIRONMENT));
             }
         };
-        match Ledger::open(&ledger_file(plan), fresh) {
+        match Ledger::open_for(&ledger_file(plan), fresh, plan.run.durability) {
             Ok(ledger) => Ok(Ok(Self { _lock: lock, ledger: Arc::new(ledger) })),
             Err(error) => {
                 writeln!(err, "error: {error}")?;

@@ -205,10 +205,6 @@ fn run_table() -> Value {
             "default": "auto",
         });
         properties.insert("cpu_threads".into(), threads);
-        if let Some(durability) = properties.get_mut("durability") {
-            // The other word is refused by this version.
-            durability["enum"] = json!(["process"]);
-        }
         if let Some(state) = properties.get_mut("state") {
             state["minLength"] = json!(1);
         }

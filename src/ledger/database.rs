@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use docmill_api::Digest;
+use docmill_api::{Digest, Durability};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
 
 use super::{Accepted, Change, Ended, Entry, LedgerError, RunEntry, State};
@@ -68,15 +68,23 @@ impl From<rusqlite::Error> for LedgerError {
 }
 
 impl Database {
-    pub(super) fn open(path: &Path) -> Result<Self, LedgerError> {
+    pub(super) fn open(path: &Path, durability: Durability) -> Result<Self, LedgerError> {
         let within = |error: rusqlite::Error| LedgerError(format!("`{}`: {error}", path.display()));
         let mut connection = Connection::open(path).map_err(within)?;
         connection.busy_timeout(PATIENCE)?;
-        // A committed transaction survives the end of the process; a power cut may take the last ones, whose documents
-        // are then looked at again.
         connection.pragma_update(None, "journal_mode", "WAL").map_err(within)?;
-        connection.pragma_update(None, "synchronous", "NORMAL")?;
+        // A committed transaction survives the end of the process either way; where it is not synced, a power cut may
+        // take the last ones, whose documents are then looked at again.
+        let synchronous = if durability == Durability::Power { "FULL" } else { "NORMAL" };
+        connection.pragma_update(None, "synchronous", synchronous)?;
         migrate(&mut connection)?;
+        if durability == Durability::Power {
+            // SQLite syncs what is in the files; that they are there at all, their directory knows.
+            let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            std::fs::File::open(directory)
+                .and_then(|directory| directory.sync_all())
+                .map_err(|error| LedgerError(format!("`{}`: {error}", directory.display())))?;
+        }
         Ok(Self(connection))
     }
 

@@ -11,7 +11,7 @@ mod entry;
 use std::path::Path;
 use std::thread::JoinHandle;
 
-use docmill_api::Digest;
+use docmill_api::{Digest, Durability};
 use tokio::sync::{mpsc, oneshot};
 
 use database::Database;
@@ -50,7 +50,15 @@ impl Ledger {
     /// # Errors
     /// The file cannot be opened, is no ledger, or one of a later docmill.
     pub fn open(path: &Path, fresh: bool) -> Result<Self, LedgerError> {
-        let mut database = Database::open(path)?;
+        Self::open_for(path, fresh, Durability::Process)
+    }
+
+    /// The same, for changes that survive what `durability` says.
+    ///
+    /// # Errors
+    /// See [`Ledger::open`].
+    pub fn open_for(path: &Path, fresh: bool, durability: Durability) -> Result<Self, LedgerError> {
+        let mut database = Database::open(path, durability)?;
         if fresh {
             database.clear()?;
         }
@@ -93,7 +101,8 @@ impl Ledger {
         self.ask(|answer| Request::Look(documents, answer)).await
     }
 
-    /// Makes these changes: all of them, or none. When it returns, they survive the end of the process.
+    /// Makes these changes: all of them, or none. When it returns, they survive the end of the
+    /// process, or what else the ledger was opened for.
     ///
     /// # Errors
     /// The ledger cannot be written.

@@ -23,7 +23,7 @@ mod width;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use docmill_api::{Digest, Embedding, PayloadKind, Tier};
+use docmill_api::{Digest, Durability, Embedding, PayloadKind, Tier};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -75,16 +75,6 @@ pub struct RunSettings {
     pub durability: Durability,
     /// How long a stop lets work in hand finish.
     pub drain: Duration,
-}
-
-/// What an accepted document survives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Durability {
-    /// The end of the process, however it ends.
-    Process,
-    /// A power cut.
-    Power,
 }
 
 /// One stage of a plan.

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use docmill_api::units::Size;
-use docmill_api::{FieldSpec, FieldType};
+use docmill_api::{Durability, FieldSpec, FieldType};
 use serde_json::{Map, Value, json};
 
 use super::fields::{self, Checker, Scope};
 use super::settings::LEAST_MEMORY;
-use super::{Durability, Machine, RunSettings, codes};
+use super::{Machine, RunSettings, codes};
 
 /// More threads than any machine that this is built for has CPUs.
 pub const MAX_THREADS: i64 = 1024;
@@ -40,11 +40,6 @@ pub(super) fn read(cx: &mut Checker<'_>, machine: Machine) -> RunSettings {
         let help = "one document of ordinary size needs room to pass: \"512MiB\" is usual".to_owned();
         cx.error(codes::OUT_OF_RANGE, cx.raw.value(&scope.child("memory")), message, Some(help));
     }
-    if checked.get("durability").and_then(Value::as_str) == Some("power") {
-        let message = "`durability = \"power\"` is not supported by this version".to_owned();
-        let help = "use \"process\": it survives the end of the process, however it ends".to_owned();
-        cx.error(codes::UNSUPPORTED, cx.raw.value(&scope.child("durability")), message, Some(help));
-    }
     let state = checked.get("state").and_then(Value::as_str).unwrap_or_default();
     if state.trim().is_empty() && checked.contains_key("state") {
         let message = "`state` in `[run]` is empty".to_owned();
@@ -54,7 +49,10 @@ pub(super) fn read(cx: &mut Checker<'_>, machine: Machine) -> RunSettings {
         memory,
         cpu_threads: threads,
         state: cx.raw.base.join(state),
-        durability: Durability::Process,
+        durability: match checked.get("durability").and_then(Value::as_str) {
+            Some("power") => Durability::Power,
+            _ => Durability::Process,
+        },
         drain: fields::duration(checked.get("drain")).unwrap_or(Duration::from_secs(30)),
     }
 }
@@ -72,7 +70,11 @@ pub fn run_fields() -> Vec<FieldSpec> {
             "Bytes of documents in flight, all queues and stages together; at least 16MiB.",
         ),
         field("state", FieldType::Text, "The directory of what outlives a run, relative to the pipeline file."),
-        field("durability", durability, "What an accepted document survives; this version knows `process` only."),
+        field(
+            "durability",
+            durability,
+            "What an accepted document survives: the end of the process, or a power cut as well.",
+        ),
         field("drain", FieldType::Duration, "How long a stop lets work in hand finish."),
     ]
 }

@@ -340,10 +340,6 @@ fn what_is_missing_refused_or_not_supported() {
         "E0013 1:9 `include` is missing in stage `source` | set it to a list, each a text: patterns",
     );
     only(
-        &broken("[stages.source]", "[run]\ndurability = \"power\"\n[stages.source]"),
-        "E0015 2:14 `durability = \"power\"` is not supported by this version | use \"process\": it survives the end of the process, however it ends",
-    );
-    only(
         &broken("tokens = 512", "tokens = 512\noverlap = 600"),
         "E0016 21:11 `overlap` in stage `chunk`: is not below `tokens` | an eighth of `tokens` is usual",
     );

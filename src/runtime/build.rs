@@ -53,7 +53,7 @@ impl Topology {
             error: StageError::fatal(format!("cannot start the CPU pool: {error}")),
         })?;
         let budget = Budget::new(plan.run.memory);
-        let shared = Arc::new(Shared::new(budget, pool, options));
+        let shared = Arc::new(Shared::new(plan.run.durability, budget, pool, options));
         let mut edges = Edges::open(&plan);
         let mut topology = Self { plan, shared, intakes: Vec::new(), nodes: Vec::new(), stores: Vec::new() };
         let places = Arc::new(Semaphore::new(IN_FLIGHT));
@@ -70,6 +70,10 @@ impl Topology {
             };
             let ends = edges.take(index);
             topology.place(stage, node, ends, options, &places, &sequence);
+        }
+        for store in &topology.stores {
+            let barrier = store.barrier(&topology.shared).await;
+            barrier.map_err(|error| BuildError { stage: store.id.to_string(), error })?;
         }
         let stores: Vec<Option<String>> = topology.stores.iter().map(|store| store.handle.sink.identity()).collect();
         if let Some(ledger) = &options.ledger {

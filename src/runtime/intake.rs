@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use docmill_api::crash::crash_point;
 use docmill_api::{Context, Digest, Document, Payload, Record, Reference, Source, SourceItem, StageError};
 use futures::FutureExt;
 use tokio::sync::Semaphore;
 
 use super::budget::Charge;
-use super::crash::crash_point;
 use super::delivery::{Admitted, Delivery, Token};
 use super::edge::{Held, Outlet};
 use super::gone::{Gone, Missing, Noted};

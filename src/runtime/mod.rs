@@ -17,7 +17,6 @@
 mod attempt;
 mod budget;
 mod build;
-mod crash;
 mod delivery;
 mod edge;
 mod gate;

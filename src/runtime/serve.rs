@@ -5,13 +5,13 @@ use std::panic::AssertUnwindSafe;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
+use docmill_api::crash::crash_point;
 use docmill_api::{
     CancellationToken, Context, Document, ErrorClass, Outputs, Part, Payload, PayloadKind, Record, SourceItem,
     StageError,
 };
 use futures::FutureExt;
 
-use super::crash::crash_point;
 use super::delivery::{Made, Token};
 use super::edge::{Closed, Envelope, Held};
 use super::node::{Hands, Job, NodeRuntime, SinkHandle};

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use docmill_api::{Context, ErrorClass, Rest, Settled, SourceItem, StageError};
+use docmill_api::crash::crash_point;
+use docmill_api::{Context, Durability, ErrorClass, Rest, Settled, SourceItem, StageError};
 use futures::FutureExt;
 use serde_json::json;
 use tokio::sync::oneshot;
 
-use super::crash::crash_point;
 use super::delivery::Delivery;
 use super::memory::Memory;
 use super::node::SinkHandle;
@@ -77,7 +77,7 @@ pub(crate) async fn settle(shared: Arc<Shared>, stores: Vec<Store>, mut finished
 async fn settle_group(shared: &Shared, stores: &[Store], group: &[Arc<Delivery>]) {
     let memory = shared.memory.get();
     if let Some(memory) = memory.filter(|_| !shared.board.is_aborted())
-        && let Err(error) = memory.seal(group).await
+        && let Err(error) = seal_group(shared, stores, memory, group).await
     {
         shared.halt(&"engine".into(), error);
     }
@@ -99,6 +99,19 @@ async fn settle_group(shared: &Shared, stores: &[Store], group: &[Arc<Delivery>]
     }
 }
 
+/// Tells the ledger whose older versions may go, once what takes their place is durable.
+async fn seal_group(
+    shared: &Shared,
+    stores: &[Store],
+    memory: &Memory,
+    group: &[Arc<Delivery>],
+) -> Result<(), StageError> {
+    for store in stores {
+        store.barrier(shared).await?;
+    }
+    memory.seal(group).await
+}
+
 /// Tells the ledger how a group ended, once nothing of it is in doubt.
 async fn end_group(
     shared: &Shared,
@@ -109,6 +122,7 @@ async fn end_group(
     let settled = memory.in_doubt_still(group).await?;
     for store in stores {
         store.settle(shared, &settled).await?;
+        store.barrier(shared).await?;
     }
     memory.end(group).await
 }
@@ -136,7 +150,8 @@ async fn put_in_order(shared: &Shared, stores: &[Store]) {
             Err(error) => return shared.halt(&"engine".into(), error),
         };
         for store in stores {
-            if let Err(error) = store.settle(shared, &settled).await {
+            let settled = store.settle(shared, &settled).await;
+            if let Err(error) = settled.and(store.barrier(shared).await) {
                 return shared.halt(&store.id, error.context("taking back what a run left that broke off"));
             }
         }
@@ -157,6 +172,22 @@ async fn close(shared: &Shared, stores: &[Store]) {
     // After every store: one that cannot be closed keeps no other from its index.
     if let Some((stage, error)) = failed {
         shared.halt(&stage, error);
+    }
+}
+
+/// What a sink is asked for besides writing.
+#[derive(Clone, Copy)]
+enum Call<'a> {
+    Settle(&'a [Settled]),
+    Barrier,
+}
+
+impl Call<'_> {
+    fn timed_out(self) -> &'static str {
+        match self {
+            Self::Settle(_) => "settling timed out",
+            Self::Barrier => "waiting for the disk timed out",
+        }
     }
 }
 
@@ -202,16 +233,34 @@ impl Store {
         if settled.is_empty() {
             return Ok(());
         }
+        self.call(shared, Call::Settle(settled)).await
+    }
+
+    /// Makes what the store was told so far survive a power cut, where the run is to.
+    pub(crate) async fn barrier(&self, shared: &Shared) -> Result<(), StageError> {
+        if shared.durability == Durability::Process {
+            return Ok(());
+        }
+        self.call(shared, Call::Barrier).await
+    }
+
+    /// Calls the sink under its timeout, again where that may help.
+    async fn call(&self, shared: &Shared, call: Call<'_>) -> Result<(), StageError> {
         let mut patience = Patience::new(&self.retry);
         loop {
             let cx = Context { cancel: shared.board.abort.child_token(), attempt: patience.attempts() };
             let error = {
                 let _turn = self.handle.turn.lock().await;
-                let call = tokio::time::timeout(self.timeout, self.handle.sink.settle(&cx, settled));
-                match AssertUnwindSafe(call).catch_unwind().await {
+                let sink = &self.handle.sink;
+                let called = match call {
+                    Call::Settle(settled) => sink.settle(&cx, settled),
+                    Call::Barrier => sink.barrier(&cx),
+                };
+                let called = tokio::time::timeout(self.timeout, called);
+                match AssertUnwindSafe(called).catch_unwind().await {
                     Ok(Ok(Ok(()))) => return Ok(()),
                     Ok(Ok(Err(error))) => error,
-                    Ok(Err(_)) => StageError::transient("settling timed out"),
+                    Ok(Err(_)) => StageError::transient(call.timed_out()),
                     Err(panic) => StageError::rejected(format!("crashed: {}", message_of(panic.as_ref()))),
                 }
             };

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use docmill_api::{CancellationToken, StageError};
+use docmill_api::{CancellationToken, Durability, StageError};
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::RuntimeOptions;
@@ -22,6 +22,8 @@ pub(crate) struct Shared {
     /// The run's id.
     pub(crate) run: String,
     pub(crate) started: chrono::DateTime<chrono::Utc>,
+    /// What an accepted document survives.
+    pub(crate) durability: Durability,
     pub(crate) budget: Arc<Budget>,
     pub(crate) pool: CpuPool,
     pub(crate) board: Arc<Board>,
@@ -47,12 +49,13 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(budget: Arc<Budget>, pool: CpuPool, options: &RuntimeOptions) -> Self {
+    pub(crate) fn new(durability: Durability, budget: Arc<Budget>, pool: CpuPool, options: &RuntimeOptions) -> Self {
         let started = chrono::Utc::now();
         Self {
             // Runs on one state directory follow one another, and a process may hold several directories.
             run: format!("{}-{}", started.format("%Y%m%dT%H%M%S%3f"), std::process::id()),
             started,
+            durability,
             budget,
             pool,
             board: Arc::new(Board::default()),

@@ -39,13 +39,28 @@ const POINTS: &[(&str, &[usize])] = &[
     ("ledger.settled", &[1]),
     ("ledger.ended", &[1]),
     ("store.closing", &[1]),
+    ("lancedb.compacted", &[1]),
+    ("lancedb.indexed", &[1]),
+    ("lancedb.pruned", &[1]),
     ("ledger.closed", &[1]),
 ];
 
-/// What a row says, by its id.
-type Rows = BTreeMap<String, String>;
+/// The same, where every document takes the place of an older version: half of all rows are deleted then, so that the
+/// table is compacted.
+const CHANGED: [&str; 7] = [
+    "chunk.after",
+    "embed.after",
+    "store.before",
+    "store.after",
+    "ledger.sealed",
+    "ledger.settled",
+    "lancedb.compacted",
+];
 
-fn write_documents(mill: &Mill, content: &str) {
+/// What a row says, by its id.
+pub(crate) type Rows = BTreeMap<String, String>;
+
+pub(crate) fn write_documents(mill: &Mill, content: &str) {
     for number in 0..DOCUMENTS {
         mill.write(
             &format!("note-{number:02}.md"),
@@ -69,7 +84,7 @@ fn forget_all(mill: &Mill) {
 }
 
 /// Runs it to its end; gives the report.
-fn run(mill: &Mill, inputs: &[&str]) -> Value {
+pub(crate) fn run(mill: &Mill, inputs: &[&str]) -> Value {
     let mut command = mill.command("run");
     let ended = within(PATIENCE, command.args(inputs).args(["--format", "json", "--ui", "none"])).expect("an end");
     let (out, err) = (String::from_utf8_lossy(&ended.stdout), String::from_utf8_lossy(&ended.stderr));
@@ -88,7 +103,7 @@ async fn hits(mill: &Mill) -> BTreeMap<String, Hit> {
     mill.store().await.rows().await
 }
 
-async fn rows(mill: &Mill) -> Rows {
+pub(crate) async fn rows(mill: &Mill) -> Rows {
     hits(mill).await.into_iter().map(|(id, hit)| (id, hit.text)).collect()
 }
 
@@ -133,7 +148,7 @@ fn a_changed_document_is_the_old_one_or_the_new_one_after_a_crash_at_any_step() 
         mill.write("other.txt", "Somebody else lists this one alone.");
         run(&mill, &[]);
         let expected = rows(&mill).await;
-        for point in ["chunk.after", "embed.after", "store.before", "store.after", "ledger.sealed", "ledger.settled"] {
+        for point in CHANGED {
             for alone in [false, true] {
                 forget_all(&mill);
                 copy(&kept, &state);

@@ -35,4 +35,6 @@ mod guide;
 #[cfg(feature = "builtin")]
 mod inside;
 #[cfg(feature = "builtin")]
+mod power;
+#[cfg(feature = "builtin")]
 mod waiting;

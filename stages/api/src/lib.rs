@@ -38,6 +38,7 @@
 //! ```
 
 mod context;
+pub mod crash;
 mod document;
 mod error;
 mod factory;
@@ -58,5 +59,5 @@ pub use payload::{
 };
 pub use search::{Filter, Hit, Listed, Provider, Search, StoreInfo, Stored};
 pub use spec::{BatchDefaults, FieldSpec, FieldType, StageSpec, Tier};
-pub use stage::{CpuStage, Node, Rest, Settled, Sink, Source, Stage};
+pub use stage::{CpuStage, Durability, Node, Rest, Settled, Sink, Source, Stage};
 pub use tokio_util::sync::CancellationToken;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use serde::Serialize;
 
 use crate::{Context, Document, Outputs, Record, SourceItem, StageError, Step, StepContext, Work};
 
@@ -101,6 +102,17 @@ fn run_to_end<S: CpuStage + ?Sized>(stage: &S, cx: &StepContext, input: Record) 
     Ok(outputs)
 }
 
+/// What an accepted document survives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Durability {
+    /// The end of the process, however it ends.
+    #[default]
+    Process,
+    /// A power cut.
+    Power,
+}
+
 /// What became of a document, as a sink is told once all its records came to an end.
 #[derive(Clone, Debug)]
 pub struct Settled {
@@ -136,6 +148,19 @@ pub trait Sink: Send + Sync {
     /// # Errors
     /// `Transient` is retried; otherwise the documents fail with it.
     async fn settle(&self, cx: &Context, documents: &[Settled]) -> Result<(), StageError>;
+
+    /// Makes all that was written and settled so far survive a power cut, which a write alone need not. Called with
+    /// `durability = "power"` only: once before the first write, then before the ledger is told that a document is stored
+    /// or that its older version may go. What a power cut leaves of later writes is put right when the sink is built
+    /// again: the store is then as this call left it.
+    ///
+    /// # Errors
+    /// Fatal, unless the sink says otherwise: it knows no such thing, and the run is refused before it begins.
+    async fn barrier(&self, _cx: &Context) -> Result<(), StageError> {
+        Err(StageError::fatal(
+            "this kind of store cannot promise to survive a power cut: use `durability = \"process\"`",
+        ))
+    }
 
     /// Brings the store's indexes up to date. Called after the last settle of a run, and whenever a run that waits for
     /// documents (a watched directory) has nothing in hand.

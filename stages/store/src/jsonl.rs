@@ -64,7 +64,8 @@ impl StageFactory for Jsonl {
             width: Some(1),
             timeout: Duration::from_secs(60),
             guarantees: "A document's file is replaced by rename, whole or not at all. A row written twice is there \
-                         once, and a document that failed leaves nothing behind. Survives the end of the process.",
+                         once, and a document that failed leaves nothing behind. Survives the end of the process; a \
+                         power cut as well with `durability = \"power\"`.",
             example: "[stages.store]\nkind = \"jsonl\"\ninputs = [\"embed\"]\ndir = \".docmill/jsonl\"\n\
                       vectors = false\n",
         }
@@ -172,6 +173,11 @@ impl Sink for JsonlSink {
             })
         })
         .await?
+    }
+
+    async fn barrier(&self, _cx: &Context) -> Result<(), StageError> {
+        let sync = |files: &mut Files| crate::power::sync_file_system(&files.directory);
+        self.run(sync).await?.map_err(|error| failed("syncing the directory", &error))
     }
 
     async fn close(&self, _cx: &Context) -> Result<(), StageError> {

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `lancedb` | `lancedb` | one table of rows with vectors and a full-text index, and reads it back ([`docmill_api::Search`]) |
 //! | `jsonl` | `jsonl` | one file of JSON lines a document |
+//! | `lock`, `power` | | one writer a store; the barrier against a power cut |
 //! | `row` | | what both share: a row's id, and which records are fit to be stored |
 //!
 //! Both hold the same contract: a row written twice is there once, a document that failed leaves nothing behind, and
@@ -14,6 +15,7 @@ mod fixture;
 mod jsonl;
 mod lancedb;
 mod lock;
+mod power;
 mod row;
 
 pub use self::jsonl::{Jsonl, JsonlConfig};

@@ -1,14 +1,17 @@
-//! What a table needs once the writing is over: few files, a full-text index that covers all rows, no old versions.
+//! What a table needs once the writing is over: few files, a full-text index that covers all rows, one over the vectors
+//! where there are many, no old versions.
 //!
 //! It runs in the committer, so nothing else writes meanwhile; readers keep the version that they opened.
 
+use docmill_api::crash::crash_point;
 use lance_index::scalar::InvertedIndexParams;
 use lancedb::index::scalar::BTreeIndexBuilder;
+use lancedb::index::vector::IvfSqIndexBuilder;
 use lancedb::index::{Index, IndexConfig, IndexType};
 use lancedb::table::{CompactionOptions, Duration, OptimizeAction, OptimizeOptions};
-use lancedb::{Result, Table};
+use lancedb::{DistanceType, Result, Table};
 
-use super::schema::TEXT;
+use super::schema::{TEXT, VECTOR};
 
 /// Fragments below this many rows are small. LanceDB's own figure is a million, and its compaction writes the last
 /// small one anew each time: 131,072 rows are some 400 MB, which bounds what one close may rewrite.
@@ -29,6 +32,10 @@ const INDEX_PIECES: u32 = 8;
 
 /// From this many rows on, documents are found through an index; below, a scan of one column is as quick.
 const INDEX_DOCUMENTS_FROM: u64 = 100_000;
+
+/// From this many bytes of vectors on, the nearest are found through an index: 262,144 rows of 256 dimensions. Below, all
+/// are compared, which takes some tenths of a second at most and misses none.
+const INDEX_VECTORS_FROM: u64 = 256 << 20;
 
 /// How old a version must be to go: longer than any search that may still read it.
 const KEEP_VERSIONS: i64 = 1;
@@ -57,21 +64,34 @@ pub(super) async fn declare(table: &Table) -> Result<()> {
     table.create_index(&[TEXT], Index::FTS(words())).train(false).execute().await
 }
 
-/// Ends a run. Nothing is done to a table that is as the last run left it; what a crashed run left undone is done now.
-pub(super) async fn bring_up_to_date(table: &Table, changed: bool) -> Result<()> {
-    let rows = table.count_rows(None).await? as u64;
+/// Whether a run's end has anything to do here: not with a table that is as the last run left it; what a crashed run left
+/// undone is done now.
+pub(super) async fn is_due(table: &Table, changed: bool) -> Result<bool> {
+    if changed {
+        return Ok(true);
+    }
     let indexes = table.list_indices().await?;
-    let text = indexes.iter().find(|index| index.index_type == IndexType::FTS && index.columns == [TEXT]);
-    let covered = text.is_some_and(|index| index.num_unindexed_rows.unwrap_or(1) == 0);
-    if !changed && (rows == 0 || covered) {
-        return Ok(());
-    }
+    let covered = text_index(&indexes).is_some_and(|index| index.num_unindexed_rows.unwrap_or(1) == 0);
+    Ok(!covered && table.count_rows(None).await? > 0)
+}
+
+/// Merges small files and has every index cover all rows.
+pub(super) async fn bring_up_to_date(table: &Table, dimensions: usize) -> Result<()> {
+    let rows = table.count_rows(None).await? as u64;
     compact(table, rows).await?;
+    crash_point("lancedb", "compacted");
     if rows > 0 {
-        cover_text(table, text, rows).await?;
+        let indexes = table.list_indices().await?;
+        cover_text(table, text_index(&indexes), rows).await?;
         cover_documents(table, &indexes, rows).await?;
+        cover_vectors(table, &indexes, rows, vector_index_from(dimensions)).await?;
     }
-    prune(table).await
+    crash_point("lancedb", "indexed");
+    Ok(())
+}
+
+fn text_index(indexes: &[IndexConfig]) -> Option<&IndexConfig> {
+    indexes.iter().find(|index| index.index_type == IndexType::FTS && index.columns == [TEXT])
 }
 
 async fn cover_text(table: &Table, existing: Option<&IndexConfig>, rows: u64) -> Result<()> {
@@ -91,6 +111,26 @@ async fn cover_documents(table: &Table, indexes: &[IndexConfig], rows: u64) -> R
     match indexes.iter().find(|index| index.columns == ["document"]) {
         Some(index) if pieces(index) < INDEX_PIECES => add_to(table, index).await,
         _ => table.create_index(&["document"], Index::BTree(BTreeIndexBuilder::default())).execute().await,
+    }
+}
+
+/// From how many rows on vectors are found through an index.
+fn vector_index_from(dimensions: usize) -> u64 {
+    INDEX_VECTORS_FROM / (dimensions as u64 * 4).max(1)
+}
+
+/// One byte for each number of four: no codebook has to be trained, so that
+/// building takes one pass and a sample, and the nearest are compared once more with their true vectors.
+pub(super) async fn cover_vectors(table: &Table, indexes: &[IndexConfig], rows: u64, from: u64) -> Result<()> {
+    if rows < from {
+        return Ok(());
+    }
+    match indexes.iter().find(|index| index.columns == [VECTOR]) {
+        Some(index) if pieces(index) < INDEX_PIECES => add_to(table, index).await,
+        _ => {
+            let builder = IvfSqIndexBuilder::default().distance_type(DistanceType::Cosine);
+            table.create_index(&[VECTOR], Index::IvfSq(builder)).replace(true).execute().await
+        }
     }
 }
 
@@ -127,7 +167,7 @@ async fn compact(table: &Table, rows: u64) -> Result<()> {
 
 /// Deletes what only old versions hold. Files that no version names are left for a week, as LanceDB does: they may
 /// belong to somebody who writes.
-async fn prune(table: &Table) -> Result<()> {
+pub(super) async fn prune(table: &Table) -> Result<()> {
     let action = OptimizeAction::Prune {
         older_than: Some(Duration::hours(KEEP_VERSIONS)),
         delete_unverified: None,

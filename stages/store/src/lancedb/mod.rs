@@ -5,6 +5,7 @@
 //! | `place` | finds out whether the directory and the table are ours to write, then opens or makes them |
 //! | `schema` | the columns, and records turned into them |
 //! | `sink` | appends, and replaces or takes back documents: the one committer |
+//! | `mark` | what of the table is on disk for good, and the way back to it |
 //! | `lookup` | what the table holds of given documents |
 //! | `index` | what is done once the run ends: full-text index, few files, no old versions |
 //! | `documents` | which documents it holds |
@@ -13,6 +14,7 @@
 mod documents;
 mod index;
 mod lookup;
+mod mark;
 mod place;
 mod schema;
 mod search;
@@ -73,7 +75,8 @@ impl StageFactory for LanceDb {
             width: Some(1),
             timeout: Duration::from_secs(60),
             guarantees: "A row written twice is there once. A changed document keeps its old rows until all new ones \
-                         are durable; one that failed leaves none behind. Survives the end of the process.",
+                         are durable; one that failed leaves none behind. Survives the end of the process; a power cut as well with \
+                         `durability = \"power\"`.",
             example: "[stages.store]\nkind = \"lancedb\"\ninputs = [\"embed\"]\nuri = \".docmill/lance\"\n\
                       table = \"chunks\"\n",
         }
@@ -109,8 +112,8 @@ impl StageFactory for LanceDb {
             .as_ref()
             .ok_or_else(|| StageError::fatal("no stage before this one embeds, so there are no vectors to store"))?;
         let place = Place::new(&config, cx)?;
-        let (table, lock) = place.open_or_create(embedding).await?;
-        Ok(Node::Sink(Arc::new(sink::LanceSink::new(table, lock, embedding.dimensions).await?)))
+        let opened = place.open_or_create(embedding).await?;
+        Ok(Node::Sink(Arc::new(sink::LanceSink::new(opened, embedding.dimensions).await?)))
     }
 
     async fn search(config: Self::Config, cx: &BuildContext) -> Result<Option<Arc<dyn Search>>, StageError> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use docmill_api::{BuildContext, Embedding, StageError};
 use lancedb::{Connection, Error, ObjectStoreRegistry, Session, Table};
 
+use super::mark::Mark;
 use super::schema::{self, fits};
 use super::{LanceDbConfig, index};
 use crate::lock::StoreLock;
@@ -16,6 +17,13 @@ use crate::row::{Identity, failed};
 /// does nothing else; these hold the full-text index of some hundred thousand rows.
 const INDEX_CACHE: usize = 128 << 20;
 const METADATA_CACHE: usize = 32 << 20;
+
+/// A table that is open for writing.
+pub(super) struct Opened {
+    pub(super) table: Table,
+    pub(super) lock: StoreLock,
+    pub(super) mark: Mark,
+}
 
 /// A table in a directory of tables.
 pub(super) struct Place {
@@ -36,6 +44,11 @@ impl Place {
     /// How messages call it.
     fn name(&self) -> String {
         format!("table `{}` in `{}`", self.table, self.directory.display())
+    }
+
+    /// The note of what of the table is on disk for good.
+    fn mark(&self) -> PathBuf {
+        self.directory.join(format!(".{}.mark", self.table))
     }
 
     fn files(&self) -> PathBuf {
@@ -63,15 +76,18 @@ impl Place {
     /// # Errors
     /// Fatal: the directory holds something else, the table is not ours or was made with another model, or it cannot
     /// be written.
-    pub(super) async fn open_or_create(&self, embedding: &Embedding) -> Result<(Table, StoreLock), StageError> {
+    pub(super) async fn open_or_create(&self, embedding: &Embedding) -> Result<Opened, StageError> {
         if !fits(embedding) {
             return Err(StageError::fatal(format!("vectors of {} dimensions cannot be stored", embedding.dimensions)));
         }
         let (directory, name) = (self.directory.clone(), self.name());
         let lock = self.directory.join(format!(".{}.lock", self.table));
-        let lock = tokio::task::spawn_blocking(move || {
+        let (mark, files) = (self.mark(), self.files());
+        let (lock, mut mark) = tokio::task::spawn_blocking(move || {
             ours_to_write(&directory)?;
-            StoreLock::take(&lock, &name)
+            let lock = StoreLock::take(&lock, &name)?;
+            let recovered = Mark::recover(mark, &files);
+            Ok((lock, recovered.map_err(|error| StageError::fatal(format!("recovering {name}: {error}")))?))
         })
         .await
         .map_err(|error| StageError::fatal(error.to_string()))??;
@@ -79,14 +95,17 @@ impl Place {
         match database.open_table(&self.table).execute().await {
             Ok(table) => {
                 self.identity(&table).await?.accepts(embedding, &self.name())?;
-                Ok((table, lock))
+                Ok(Opened { table, lock, mark })
             }
             Err(Error::TableNotFound { .. }) => {
+                let mark = tokio::task::spawn_blocking(move || mark.making().map(|()| mark)).await;
+                let mark = mark.map_err(std::io::Error::other).flatten();
+                let mark = mark.map_err(|error| StageError::fatal(format!("{}: {error}", self.name())))?;
                 let schema = schema::schema(&Identity::new(embedding));
                 let made = database.create_empty_table(&self.table, schema).execute().await;
                 let table = made.map_err(|error| self.unusable(&error))?;
                 index::declare(&table).await.map_err(|error| self.unusable(&error))?;
-                Ok((table, lock))
+                Ok(Opened { table, lock, mark })
             }
             Err(error) => Err(self.unusable(&error)),
         }

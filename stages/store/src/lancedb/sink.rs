@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
+use docmill_api::crash::crash_point;
 use docmill_api::{Context, Digest, Record, Rest, Settled, Sink, StageError, async_trait};
 use lancedb::Table;
 use lancedb::expr::DfExpr;
@@ -16,6 +17,8 @@ use tokio::sync::Mutex;
 
 use super::index;
 use super::lookup::{self, DOCUMENTS_A_QUERY, one_of};
+use super::mark::Mark;
+use super::place::Opened;
 use super::schema::{self, Picked};
 use crate::lock::StoreLock;
 use crate::row::{Incoming, Key, Version, failed, now_micros, row_id};
@@ -33,7 +36,8 @@ pub(super) struct LanceSink {
 }
 
 impl LanceSink {
-    pub(super) async fn new(table: Table, lock: StoreLock, dimensions: usize) -> Result<Self, StageError> {
+    pub(super) async fn new(opened: Opened, dimensions: usize) -> Result<Self, StageError> {
+        let Opened { table, lock, mark } = opened;
         let unreadable = |error: lancedb::Error| StageError::fatal(failed("reading the table", &error).message);
         let schema = table.schema().await.map_err(unreadable)?;
         let store = schema::identity(&schema).map(|identity| identity.store);
@@ -43,7 +47,18 @@ impl LanceSink {
             _ => Known::Any,
         };
         let held = HashMap::new();
-        let committer = Committer { table, schema, dimensions, known, held, moment: 0, changed: false };
+        let committer = Committer {
+            table,
+            schema,
+            dimensions,
+            known,
+            held,
+            moment: 0,
+            changed: false,
+            mark: Arc::new(std::sync::Mutex::new(mark)),
+            power: false,
+            unsynced: true,
+        };
         Ok(Self { committer: Arc::new(Mutex::new(committer)), store, _lock: lock })
     }
 }
@@ -78,6 +93,11 @@ impl Sink for LanceSink {
         })
         .await
         .map_err(|error| stopped(&error))?
+    }
+
+    async fn barrier(&self, _cx: &Context) -> Result<(), StageError> {
+        let mut committer = Arc::clone(&self.committer).lock_owned().await;
+        tokio::spawn(async move { committer.begin_or_sync().await }).await.map_err(|error| stopped(&error))?
     }
 
     async fn close(&self, _cx: &Context) -> Result<(), StageError> {
@@ -134,6 +154,11 @@ struct Committer {
     held: HashMap<Version, Held>,
     moment: i64,
     changed: bool,
+    mark: Arc<std::sync::Mutex<Mark>>,
+    /// Whether there are barriers.
+    power: bool,
+    /// Whether a commit was made, or the table itself, since the last of them.
+    unsynced: bool,
 }
 
 impl Committer {
@@ -179,6 +204,7 @@ impl Committer {
             .await
             .map_err(|error| stopped(&error))?
             .map_err(|error| failed("building rows", &error))?;
+        self.before_commit().await?;
         // One writer, so that a commit leaves one file; vectors were looked at when their records were admitted.
         let adding = self.table.add(batches).write_parallelism(1).on_nan_vectors(NaNVectorBehavior::Keep);
         adding.execute().await.map_err(|error| failed("writing rows", &error))?;
@@ -296,17 +322,60 @@ impl Committer {
     }
 
     async fn delete(&mut self, predicate: &DfExpr) -> Result<(), StageError> {
+        self.before_commit().await?;
         self.table.delete(predicate).await.map_err(|error| failed("deleting rows", &error))?;
         self.changed = true;
         Ok(())
     }
 
     async fn close(&mut self) -> Result<(), StageError> {
-        index::bring_up_to_date(&self.table, self.changed)
-            .await
-            .map_err(|error| failed("indexing the table", &error))?;
+        let indexing = |error: lancedb::Error| failed("indexing the table", &error);
+        if index::is_due(&self.table, self.changed).await.map_err(indexing)? {
+            self.before_commit().await?;
+            index::bring_up_to_date(&self.table, self.dimensions).await.map_err(indexing)?;
+            // Before old versions go: what a power cut brings the table back to has to be there still.
+            self.barrier().await?;
+            index::prune(&self.table).await.map_err(indexing)?;
+            crash_point("lancedb", "pruned");
+        }
         self.changed = false;
+        if self.power { self.sync(true).await } else { self.before_commit().await }
+    }
+
+    /// Makes what was committed so far survive a power cut. The first call says that there will be others.
+    async fn begin_or_sync(&mut self) -> Result<(), StageError> {
+        if std::mem::replace(&mut self.power, true) { self.barrier().await } else { self.sync(true).await }
+    }
+
+    async fn barrier(&mut self) -> Result<(), StageError> {
+        if self.power && self.unsynced { self.sync(false).await } else { Ok(()) }
+    }
+
+    async fn sync(&mut self, closed: bool) -> Result<(), StageError> {
+        let version = self.table.version().await.map_err(|error| failed("reading the table", &error))?;
+        crash_point("lancedb", "syncing");
+        self.with_mark(move |mark| mark.barrier(version, closed)).await?;
+        crash_point("lancedb", "synced");
+        self.unsynced = false;
         Ok(())
+    }
+
+    /// Notes that the table is about to be more than its mark says.
+    async fn before_commit(&mut self) -> Result<(), StageError> {
+        let keep = self.power;
+        self.with_mark(move |mark| mark.before_commit(keep)).await?;
+        self.unsynced = true;
+        Ok(())
+    }
+
+    async fn with_mark(
+        &self,
+        work: impl FnOnce(&mut Mark) -> std::io::Result<()> + Send + 'static,
+    ) -> Result<(), StageError> {
+        let mark = Arc::clone(&self.mark);
+        let work = move || work(&mut mark.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+        let worked = tokio::task::spawn_blocking(work).await.map_err(|error| stopped(&error))?;
+        worked.map_err(|error| failed("syncing the table", &error))
     }
 }
 

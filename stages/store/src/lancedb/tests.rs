@@ -377,7 +377,7 @@ async fn what_is_not_ours_is_refused_before_any_work() {
     let missing = LanceDb::search(config(), &ours).await.err().expect("refused");
     assert!(missing.message.starts_with("no table `chunks` in `"), "{missing}");
     assert!(missing.message.ends_with(": run `docmill run` first"), "{missing}");
-    LanceDb::build(config(), &ours).await.expect("ours now");
+    close(&open(base.path()).await).await;
     for (model, dimensions) in [("other", DIMENSIONS), ("model", 8)] {
         let mut cx = context(base.path());
         cx.embedding = Some(docmill_api::Embedding { model: model.into(), dimensions });
@@ -385,6 +385,66 @@ async fn what_is_not_ours_is_refused_before_any_work() {
         assert!(message.contains(&format!("this pipeline makes vectors of `{model}` with {dimensions}")), "{message}");
     }
     LanceDb::build(config(), &ours).await.expect("still ours");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_committed_behind_the_last_barrier_is_gone_after_a_cut_and_nothing_else() {
+    let base = tempfile::tempdir().expect("tempdir");
+    let cx = Context::detached();
+    let (one, two) = (document("file:///one.txt", "one"), document("file:///two.txt", "two"));
+    {
+        let sink = open(base.path()).await;
+        sink.barrier(&cx).await.expect("synced");
+        write(&sink, vec![chunks(&one, "kept", 0..2)]).await;
+        sink.barrier(&cx).await.expect("synced");
+        write(&sink, vec![chunks(&two, "lost", 0..2)]).await;
+    }
+    // As a power cut may leave it: the newest manifest is empty, so that the table cannot be opened.
+    let versions = base.path().join("store/chunks.lance/_versions");
+    let mut manifests: Vec<_> = std::fs::read_dir(&versions).expect("listed").flatten().collect();
+    manifests.sort_by_key(std::fs::DirEntry::file_name);
+    std::fs::write(manifests[0].path(), b"").expect("emptied");
+    assert!(LanceDb::search(config(), &context(base.path())).await.is_err(), "it cannot be read as it is");
+    {
+        let sink = open(base.path()).await;
+        assert_eq!(texts(base.path()).await, ["kept part0 of one.txt", "kept part1 of one.txt"]);
+        sink.barrier(&cx).await.expect("synced");
+        write(&sink, vec![chunks(&two, "again", 0..1)]).await;
+        sink.barrier(&cx).await.expect("synced");
+        sink.close(&cx).await.expect("closed");
+    }
+    // Closed: what another program commits then is not dropped. Without barriers nothing is dropped either.
+    table(base.path()).await.delete("document = 'nobody'").await.expect("a commit of somebody else");
+    let sink = open(base.path()).await;
+    write(&sink, vec![chunks(&document("file:///three.txt", "three"), "unsynced", 0..1)]).await;
+    drop(sink);
+    open(base.path()).await;
+    assert_eq!(texts(base.path()).await.len(), 4);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_nearest_are_found_through_an_index_as_without() {
+    let base = tempfile::tempdir().expect("tempdir");
+    let sink = open(base.path()).await;
+    let many: Vec<_> = (0..40).map(|number| document(&format!("file:///{number}.txt"), &number.to_string())).collect();
+    write(&sink, many.iter().map(|document| chunks(document, "flour", 0..12)).collect()).await;
+    let search = reader(base.path()).await;
+    let near = async || {
+        let hits = search.nearest(&[1.0, 2.0, 0.5, -1.0], 40, &Filter::default()).await.expect("searched");
+        assert!(hits.iter().all(|hit| hit.ordinal == 2 && (hit.score - 1.0).abs() < 1e-5));
+        hits.into_iter().map(|hit| hit.id).collect::<std::collections::BTreeSet<_>>()
+    };
+    let without = near().await;
+    let table = table(base.path()).await;
+    for _ in 0..2 {
+        // Made, then added to.
+        let indexes = table.list_indices().await.expect("listed");
+        super::index::cover_vectors(&table, &indexes, 480, 1).await.expect("indexed");
+        assert!(table.list_indices().await.expect("listed").iter().any(|index| index.columns == ["vector"]));
+        assert_eq!(near().await, without);
+    }
+    let indexes = table.list_indices().await.expect("listed");
+    super::index::cover_vectors(&table, &indexes, 480, 481).await.expect("too few");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,9 +1,11 @@
-//! Places at which a test has the process killed, to see what a crash there leaves. Nothing in a release build.
+//! Places at which a test has the process killed, to see what a crash there leaves. Nothing in a release build, and
+//! nothing that a stage needs to call: the engine passes points around every stage; a store has some of its own, between
+//! two of its commits.
 
 /// Kills this process, as `kill -9` does, at the `N`th passage of a point, where `DOCMILL_CRASH_AT` is `PLACE.POINT:N`;
-/// the place is a stage or `ledger`.
+/// the place is a stage, a kind of store or `ledger`.
 #[cfg(debug_assertions)]
-pub(crate) fn crash_point(place: &str, point: &str) {
+pub fn crash_point(place: &str, point: &str) {
     use std::sync::LazyLock;
     use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -23,4 +25,4 @@ pub(crate) fn crash_point(place: &str, point: &str) {
 
 /// Nothing.
 #[cfg(not(debug_assertions))]
-pub(crate) fn crash_point(_place: &str, _point: &str) {}
+pub fn crash_point(_place: &str, _point: &str) {}
