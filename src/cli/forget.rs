@@ -21,6 +21,7 @@ Examples:
   docmill forget --user ada                      all documents of a user
   docmill forget --session 42 --user ada         of a session of hers
   docmill forget --user ada --dry-run            which they are
+  docmill forget --paid                          what model calls gave, so that they are made again
 
 Rows go at once. A document that is still where the pipeline looks is taken in again by the next run.")]
 pub struct Args {
@@ -33,6 +34,9 @@ pub struct Args {
     /// Documents of this user
     #[arg(long, value_name = "ID", group = "which")]
     user: Option<String>,
+    /// Answers of model services, which are kept by what was asked and serve every document with the same content
+    #[arg(long, group = "which", conflicts_with = "dry_run")]
+    paid: bool,
     /// Lists them and deletes nothing
     #[arg(long)]
     dry_run: bool,
@@ -50,6 +54,15 @@ pub fn run(args: &Args, registry: &Registry, out: &mut dyn Write, err: &mut dyn 
         Ok(state) => state,
         Err(code) => return Ok(code),
     };
+    if args.paid {
+        match super::event_loop()?.block_on(state.ledger.forget_paid()) {
+            Ok(results) => writeln!(err, "{} forgotten", counted(results, "answer"))?,
+            Err(error) => return complain(&error, err),
+        }
+        if args.documents.is_empty() && args.session.is_none() && args.user.is_none() {
+            return Ok(0);
+        }
+    }
     let known = match super::event_loop()?.block_on(state.ledger.list(None, None, usize::MAX)) {
         Ok((known, _)) => known,
         Err(error) => return complain(&error, err),
@@ -65,7 +78,7 @@ pub fn run(args: &Args, registry: &Registry, out: &mut dyn Write, err: &mut dyn 
         writeln!(out, "{}", printable(&report::place(&entry.uri)))?;
     }
     if args.dry_run || chosen.is_empty() {
-        writeln!(err, "{}, nothing was deleted", counted(chosen.len() as u64))?;
+        writeln!(err, "{}, nothing was deleted", counted(chosen.len() as u64, "document"))?;
         return Ok(0);
     }
     let given = chosen.into_iter().map(|(entry, item)| (entry.source, SourceItem { gone: true, ..item })).collect();
@@ -78,10 +91,10 @@ pub fn run(args: &Args, registry: &Registry, out: &mut dyn Write, err: &mut dyn 
     for failure in &report.failures {
         writeln!(err, "error: {}: {}", printable(&failure.document), printable(&failure.error))?;
     }
-    writeln!(err, "{} forgotten, with all that was inside", counted(ran.view.tally().gone))?;
+    writeln!(err, "{} forgotten, with all that was inside", counted(ran.view.tally().gone, "document"))?;
     exit_code(&ran.end, &report, 0, err)
 }
 
-fn counted(documents: u64) -> String {
-    if documents == 1 { "1 document".to_owned() } else { format!("{documents} documents") }
+fn counted(count: u64, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }

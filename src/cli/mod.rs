@@ -25,6 +25,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use docmill_api::Registry;
+use tracing_subscriber::field::MakeExt;
+use tracing_subscriber::fmt::format::debug_fn;
+
+use crate::report::printable;
 
 /// The exit code of an environment in which the command cannot work: key, disk, server, store. Resumable.
 pub const ENVIRONMENT: u8 = 4;
@@ -163,9 +167,15 @@ fn log_to_stderr() {
             "docmill=warn,docmill_source=warn,docmill_download=warn,docmill_parse=error,docmill_store=warn",
         )
     });
+    // What is told of may be called anything, also what a terminal obeys. The line itself is coloured, so it is too late there.
+    let fields = debug_fn(|line, field, value| {
+        let value = printable(&format!("{value:?}"));
+        if field.name() == "message" { write!(line, "{value}") } else { write!(line, "{}={value}", field.name()) }
+    });
     // An embedding program may have set its own: then that one is used.
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .fmt_fields(fields.delimited(" "))
         .with_writer(io::stderr)
         .with_target(false)
         .with_ansi(io::stderr().is_terminal())

@@ -6,10 +6,11 @@ use std::time::Duration;
 use docmill_api::{Digest, Durability};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
 
+use super::paid::Kept;
 use super::{Accepted, Change, Ended, Entry, LedgerError, RunEntry, State};
 
 /// What each version adds to the one before; the first makes the tables. Never changed once released, only added to.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     "CREATE TABLE documents (
     document BLOB PRIMARY KEY,
     uri TEXT NOT NULL,
@@ -50,6 +51,8 @@ CREATE TABLE runs (
     ended INTEGER,
     outcome TEXT
 ) WITHOUT ROWID",
+    "CREATE TABLE paid (key BLOB PRIMARY KEY, result BLOB NOT NULL, bytes INTEGER NOT NULL, used INTEGER NOT NULL);
+CREATE INDEX paid_by_use ON paid (used, key, bytes)",
 ];
 
 /// How long a reader of another process may hold the database up.
@@ -59,7 +62,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const COLUMNS: &str = "document, uri, source, item, open, state, content, fingerprint, stamp, kept_content, \
                        kept_fingerprint, stores, stage, class, reason, attempts, run, changed";
 
-pub(super) struct Database(Connection);
+pub(super) struct Database {
+    pub(super) connection: Connection,
+    pub(super) kept: Kept,
+}
 
 impl From<rusqlite::Error> for LedgerError {
     fn from(error: rusqlite::Error) -> Self {
@@ -85,7 +91,7 @@ impl Database {
                 .and_then(|directory| directory.sync_all())
                 .map_err(|error| LedgerError(format!("`{}`: {error}", directory.display())))?;
         }
-        Ok(Self(connection))
+        Ok(Self { connection, kept: Kept::default() })
     }
 
     /// Opens it beside a process that writes.
@@ -97,16 +103,17 @@ impl Database {
         if version as usize != MIGRATIONS.len() {
             return Err(LedgerError(format!("`{}` is of another docmill: run `docmill run` first", path.display())));
         }
-        Ok(Self(connection))
+        Ok(Self { connection, kept: Kept::default() })
     }
 
     pub(super) fn clear(&mut self) -> Result<(), LedgerError> {
-        self.0.execute("DELETE FROM documents", [])?;
+        self.connection.execute("DELETE FROM documents", [])?;
         Ok(())
     }
 
     pub(super) fn look(&mut self, document: &Digest) -> Result<Option<Entry>, LedgerError> {
-        let mut select = self.0.prepare_cached(&format!("SELECT {COLUMNS} FROM documents WHERE document = ?1"))?;
+        let mut select =
+            self.connection.prepare_cached(&format!("SELECT {COLUMNS} FROM documents WHERE document = ?1"))?;
         Ok(select.query_row([document.as_bytes().as_slice()], entry).optional()?)
     }
 
@@ -125,10 +132,10 @@ impl Database {
             Some(State::Failed) => "open = 0 AND state = 'failed'",
         };
         let count = format!("SELECT count(*) FROM documents WHERE {condition}");
-        let total: i64 = self.0.query_row(&count, [], |row| row.get(0))?;
+        let total: i64 = self.connection.query_row(&count, [], |row| row.get(0))?;
         let select =
             format!("SELECT {COLUMNS} FROM documents WHERE {condition} AND uri > ?1 ORDER BY uri, document LIMIT ?2");
-        let mut select = self.0.prepare_cached(&select)?;
+        let mut select = self.connection.prepare_cached(&select)?;
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let rows = select.query_map(params![after.unwrap_or_default(), limit], entry)?;
         Ok((rows.collect::<Result<_, _>>()?, total.unsigned_abs()))
@@ -143,7 +150,7 @@ impl Database {
     ) -> Result<Vec<Entry>, LedgerError> {
         let select =
             format!("SELECT {COLUMNS} FROM documents WHERE document > ?1 AND source = ?2 ORDER BY document LIMIT ?3");
-        let mut select = self.0.prepare_cached(&select)?;
+        let mut select = self.connection.prepare_cached(&select)?;
         let after = after.map_or(&[][..], |after| after.as_bytes().as_slice());
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         Ok(select.query_map(params![after, source, limit], entry)?.collect::<Result<_, _>>()?)
@@ -153,7 +160,7 @@ impl Database {
     pub(super) fn in_doubt(&mut self, run: &str, stores: &str, limit: usize) -> Result<Vec<Entry>, LedgerError> {
         let select =
             format!("SELECT {COLUMNS} FROM documents WHERE open = 1 AND run NOT IN ('', ?1) AND stores = ?2 LIMIT ?3");
-        let mut select = self.0.prepare_cached(&select)?;
+        let mut select = self.connection.prepare_cached(&select)?;
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         Ok(select.query_map(params![run, stores, limit], entry)?.collect::<Result<_, _>>()?)
     }
@@ -163,7 +170,7 @@ impl Database {
         let select = format!(
             "SELECT {COLUMNS} FROM documents WHERE instr(uri, '#member=') > 0 AND uri >= ?1 AND uri < ?1 || ?2"
         );
-        let mut select = self.0.prepare_cached(&select)?;
+        let mut select = self.connection.prepare_cached(&select)?;
         // Addresses are percent-encoded, so nothing in one comes behind this.
         let rows = select.query_map(params![prefix, char::MAX.to_string()], entry)?;
         Ok(rows.collect::<Result<_, _>>()?)
@@ -174,11 +181,11 @@ impl Database {
         &mut self,
         work: impl FnOnce(&mut Self) -> Result<T, LedgerError>,
     ) -> Result<T, LedgerError> {
-        self.0.execute_batch("BEGIN IMMEDIATE")?;
-        let done = work(self).and_then(|done| Ok(self.0.execute_batch("COMMIT").map(|()| done)?));
-        if done.is_err() && !self.0.is_autocommit() {
+        self.connection.execute_batch("BEGIN IMMEDIATE")?;
+        let done = work(self).and_then(|done| Ok(self.connection.execute_batch("COMMIT").map(|()| done)?));
+        if done.is_err() && !self.connection.is_autocommit() {
             // The error that is told is the one that came first.
-            let _ = self.0.execute_batch("ROLLBACK");
+            let _ = self.connection.execute_batch("ROLLBACK");
         }
         done
     }
@@ -192,7 +199,7 @@ impl Database {
             Change::Drop(document) => self.drop_failure(document),
             Change::Rest(document) => self.rest(document),
             Change::Forget(document) => {
-                let mut delete = self.0.prepare_cached("DELETE FROM documents WHERE document = ?1")?;
+                let mut delete = self.connection.prepare_cached("DELETE FROM documents WHERE document = ?1")?;
                 delete.execute([document.as_bytes().as_slice()])?;
                 Ok(())
             }
@@ -202,7 +209,7 @@ impl Database {
 
     /// What was known of it in other stores says nothing of these.
     fn accept(&mut self, accepted: &Accepted) -> Result<(), LedgerError> {
-        let mut upsert = self.0.prepare_cached(
+        let mut upsert = self.connection.prepare_cached(
             "INSERT INTO documents (document, uri, source, item, open, stores, run, changed)
              VALUES (?1, ?2, ?3, ?4, 1, ?5, ?6, ?7)
              ON CONFLICT (document) DO UPDATE SET
@@ -228,7 +235,7 @@ impl Database {
     }
 
     fn seal(&mut self, document: &Digest, content: &Digest, fingerprint: &Digest) -> Result<(), LedgerError> {
-        let mut update = self.0.prepare_cached(
+        let mut update = self.connection.prepare_cached(
             "UPDATE documents SET kept_content = ?2, kept_fingerprint = ?3, stamp = NULL, content = NULL, state = NULL
              WHERE document = ?1",
         )?;
@@ -237,7 +244,7 @@ impl Database {
     }
 
     fn end(&mut self, ended: &Ended) -> Result<(), LedgerError> {
-        let mut update = self.0.prepare_cached(
+        let mut update = self.connection.prepare_cached(
             "UPDATE documents SET open = 0, state = ?2, content = ?3, fingerprint = ?4, stamp = ?5, stage = ?6,
                 class = ?7, reason = ?8, attempts = attempts * (?2 = 'failed' AND class <> '') + ?9, changed = ?10,
                 kept_content = CASE ?2 WHEN 'done' THEN ?3 WHEN 'skipped' THEN NULL ELSE kept_content END,
@@ -260,7 +267,7 @@ impl Database {
     }
 
     fn reopen(&mut self, document: &Digest) -> Result<(), LedgerError> {
-        let mut update = self.0.prepare_cached(
+        let mut update = self.connection.prepare_cached(
             "UPDATE documents SET open = 1, state = NULL, content = NULL, stamp = NULL, changed = ?2 WHERE document = ?1",
         )?;
         update.execute(params![document.as_bytes().as_slice(), now()])?;
@@ -269,13 +276,13 @@ impl Database {
 
     fn drop_failure(&mut self, document: &Digest) -> Result<(), LedgerError> {
         let key = document.as_bytes().as_slice();
-        let mut update = self.0.prepare_cached(
+        let mut update = self.connection.prepare_cached(
             "UPDATE documents SET state = 'done', content = kept_content, fingerprint = kept_fingerprint, stamp = NULL,
                 stage = '', class = '', reason = '', attempts = 1, changed = ?2
              WHERE document = ?1 AND kept_content IS NOT NULL AND state = 'failed' AND open = 0",
         )?;
         update.execute(params![key, now()])?;
-        let mut delete = self.0.prepare_cached(
+        let mut delete = self.connection.prepare_cached(
             "DELETE FROM documents WHERE document = ?1 AND kept_content IS NULL AND state = 'failed' AND open = 0",
         )?;
         delete.execute([key])?;
@@ -283,13 +290,13 @@ impl Database {
     }
 
     fn rest(&mut self, document: &Digest) -> Result<(), LedgerError> {
-        let mut update = self.0.prepare_cached("UPDATE documents SET run = '' WHERE document = ?1")?;
+        let mut update = self.connection.prepare_cached("UPDATE documents SET run = '' WHERE document = ?1")?;
         update.execute([document.as_bytes().as_slice()])?;
         Ok(())
     }
 
     fn note_run(&mut self, run: &RunEntry) -> Result<(), LedgerError> {
-        let mut upsert = self.0.prepare_cached(
+        let mut upsert = self.connection.prepare_cached(
             "INSERT INTO runs (run, pipeline, started, ended, outcome) VALUES (?1, ?2, ?3, NULL, NULL)
              ON CONFLICT (run) DO UPDATE SET ended = ?3, outcome = ?4",
         )?;

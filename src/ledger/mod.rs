@@ -7,10 +7,12 @@
 
 mod database;
 mod entry;
+mod paid;
 
 use std::path::Path;
 use std::thread::JoinHandle;
 
+use bytes::Bytes;
 use docmill_api::{Digest, Durability};
 use tokio::sync::{mpsc, oneshot};
 
@@ -41,6 +43,9 @@ enum Request {
     InDoubt(String, String, usize, Answer<Vec<Entry>>),
     OfSource(String, Option<Digest>, usize, Answer<Vec<Entry>>),
     List(Option<State>, Option<String>, usize, Answer<(Vec<Entry>, u64)>),
+    Recall(Vec<Digest>, Answer<Vec<Option<Bytes>>>),
+    Keep(Vec<(Digest, Bytes)>, Answer<()>),
+    ForgetPaid(Answer<u64>),
 }
 
 impl Ledger {
@@ -154,6 +159,14 @@ impl Ledger {
         self.ask(|answer| Request::List(state, after.map(str::to_owned), limit, answer)).await
     }
 
+    /// Forgets every paid result; says how many there were.
+    ///
+    /// # Errors
+    /// The ledger cannot be written.
+    pub async fn forget_paid(&self) -> Result<u64, LedgerError> {
+        self.ask(Request::ForgetPaid).await
+    }
+
     async fn ask<T>(&self, request: impl FnOnce(Answer<T>) -> Request) -> Result<T, LedgerError> {
         let broken = || LedgerError("its thread has ended".into());
         let requests = self.requests.as_ref().ok_or_else(broken)?;
@@ -161,6 +174,12 @@ impl Ledger {
         requests.send(request(answer)).await.map_err(|_| broken())?;
         answered.await.map_err(|_| broken())?
     }
+}
+
+/// What is written at once or not at all.
+enum Write {
+    Changes(Vec<Change>),
+    Paid(Vec<(Digest, Bytes)>),
 }
 
 /// Answers requests that came together: those that write in one transaction, and told once that is durable; where it
@@ -182,17 +201,22 @@ fn answer(database: &mut Database, group: Vec<Request>) {
             Request::List(state, after, limit, answer) => {
                 drop(answer.send(database.list(state, after.as_deref(), limit)));
             }
-            Request::Write(changes, answer) => writes.push((changes, answer)),
+            Request::Recall(keys, answer) => drop(answer.send(database.recall(&keys))),
+            Request::ForgetPaid(answer) => drop(answer.send(database.forget_paid())),
+            Request::Keep(results, answer) => writes.push((Write::Paid(results), answer)),
+            Request::Write(changes, answer) => writes.push((Write::Changes(changes), answer)),
         }
     }
-    let apply =
-        |database: &mut Database, changes: &[Change]| changes.iter().try_for_each(|change| database.apply(change));
-    let all = |database: &mut Database| writes.iter().try_for_each(|(changes, _)| apply(database, changes));
+    let apply = |database: &mut Database, write: &Write| match write {
+        Write::Changes(changes) => changes.iter().try_for_each(|change| database.apply(change)),
+        Write::Paid(results) => database.keep(results),
+    };
+    let all = |database: &mut Database| writes.iter().try_for_each(|(write, _)| apply(database, write));
     let together = if writes.is_empty() { Ok(()) } else { database.together(all) };
-    for (changes, answer) in writes {
+    for (write, answer) in writes {
         let written = match &together {
             Ok(()) => Ok(()),
-            Err(_) => database.together(|database| apply(database, &changes)),
+            Err(_) => database.together(|database| apply(database, &write)),
         };
         drop(answer.send(written));
     }

@@ -307,7 +307,7 @@ impl Intake {
         let limit = if source.waits() { Duration::MAX } else { self.plan.timeout };
         self.shared.waits.fetch_or(source.waits(), Relaxed);
         loop {
-            let cx = Context { cancel: self.shared.closing.child_token(), attempt: patience.attempts() };
+            let cx = Context::new(self.shared.closing.child_token(), patience.attempts());
             let start = Instant::now();
             let asked = AssertUnwindSafe(source.next(&cx)).catch_unwind();
             let answer = match tokio::time::timeout(limit, asked).await {

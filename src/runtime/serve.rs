@@ -55,7 +55,7 @@ impl NodeRuntime {
         loop {
             let attempt = match &self.job {
                 Job::Async(stage) => {
-                    let cx = Context { cancel: token.delivery().cancel.clone(), attempt: patience.attempts() };
+                    let cx = self.context(token.delivery().cancel.clone(), patience.attempts());
                     let call = stage.process(&cx, record.clone());
                     match self.timed(call).await {
                         Ok(outputs) => self.hand_on(&token, outputs).await,
@@ -78,6 +78,10 @@ impl NodeRuntime {
                 return self.fail(token, error, patience.attempts());
             }
         }
+    }
+
+    fn context(&self, cancel: CancellationToken, attempt: u32) -> Context {
+        Context { paid: self.shared.paid.clone(), ..Context::new(cancel, attempt) }
     }
 
     /// Works on a batch until every item has an outcome. Items that failed transiently are tried again together.
@@ -111,7 +115,7 @@ impl NodeRuntime {
 
     async fn attempt_batch(&self, records: Vec<Record>, attempt: u32) -> Vec<Result<Done, StageError>> {
         let count = records.len();
-        let cx = Context { cancel: self.shared.board.abort.child_token(), attempt };
+        let cx = self.context(self.shared.board.abort.child_token(), attempt);
         let outcome: Result<Vec<Result<Done, StageError>>, StageError> = match &self.job {
             Job::Async(stage) => self
                 .timed(async { Ok(stage.process_batch(&cx, records).await) })

@@ -248,7 +248,7 @@ impl Store {
     async fn call(&self, shared: &Shared, call: Call<'_>) -> Result<(), StageError> {
         let mut patience = Patience::new(&self.retry);
         loop {
-            let cx = Context { cancel: shared.board.abort.child_token(), attempt: patience.attempts() };
+            let cx = Context::new(shared.board.abort.child_token(), patience.attempts());
             let error = {
                 let _turn = self.handle.turn.lock().await;
                 let sink = &self.handle.sink;
@@ -278,7 +278,7 @@ impl Store {
         let abort = &shared.board.abort;
         let closing = async {
             let _turn = self.handle.turn.lock().await;
-            let cx = Context { cancel: abort.child_token(), attempt: 1 };
+            let cx = Context::new(abort.child_token(), 1);
             crash_point(&self.id, "closing");
             match AssertUnwindSafe(self.handle.sink.close(&cx)).catch_unwind().await {
                 Ok(closed) => closed,

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use docmill_api::{CancellationToken, Durability, StageError};
+use docmill_api::{CancellationToken, Durability, Paid, StageError};
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::RuntimeOptions;
@@ -36,6 +36,8 @@ pub(crate) struct Shared {
     pub(crate) under_way: UnderWay,
     /// What is remembered of earlier runs, once all stores are open.
     pub(crate) memory: OnceLock<Memory>,
+    /// What model calls gave before.
+    pub(crate) paid: Paid,
     /// Whether a source waits for what may be long in coming: the run has moments of rest then, and no near end.
     pub(crate) waits: AtomicBool,
     pub(crate) paused: tokio::sync::watch::Sender<bool>,
@@ -64,6 +66,7 @@ impl Shared {
             listing: AtomicUsize::new(0),
             under_way: UnderWay::default(),
             memory: OnceLock::new(),
+            paid: options.ledger.clone().map_or_else(Paid::default, |ledger| Paid::kept_in(ledger)),
             waits: AtomicBool::new(false),
             paused: tokio::sync::watch::Sender::new(false),
             alone: options.alone,

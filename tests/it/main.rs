@@ -10,6 +10,7 @@ mod exec;
 mod found;
 mod layering;
 mod memory;
+mod paid;
 #[cfg(feature = "builtin")]
 mod pipeline;
 mod pool;
@@ -36,5 +37,4 @@ mod guide;
 mod inside;
 #[cfg(feature = "builtin")]
 mod power;
-#[cfg(feature = "builtin")]
 mod waiting;

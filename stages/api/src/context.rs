@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::{CancellationToken, Record, SourceItem, StageError};
+use crate::{CancellationToken, Paid, Record, SourceItem, StageError};
 
 /// Handed to an async stage with each record or batch.
 #[derive(Clone, Debug)]
@@ -11,13 +11,21 @@ pub struct Context {
     pub cancel: CancellationToken,
     /// The attempt under way, from 1.
     pub attempt: u32,
+    /// What was paid for before, and where to keep what is paid for now.
+    pub paid: Paid,
 }
 
 impl Context {
+    /// A context for this attempt that keeps no paid results.
+    #[must_use]
+    pub fn new(cancel: CancellationToken, attempt: u32) -> Self {
+        Self { cancel, attempt, paid: Paid::default() }
+    }
+
     /// A context that is never cancelled, for tests and one-off calls.
     #[must_use]
     pub fn detached() -> Self {
-        Self { cancel: CancellationToken::new(), attempt: 1 }
+        Self::new(CancellationToken::new(), 1)
     }
 }
 

@@ -43,6 +43,7 @@ mod document;
 mod error;
 mod factory;
 pub mod frames;
+mod paid;
 mod payload;
 mod search;
 mod spec;
@@ -54,6 +55,7 @@ pub use context::{Context, Outputs, Step, StepContext, Work, one_shot};
 pub use document::{Digest, Document, MEMBER_MARK, SourceItem, canonical_uri};
 pub use error::{ErrorClass, StageError};
 pub use factory::{BuildContext, Embedding, ErasedFactory, Issue, Ports, Registry, StageFactory, defaults};
+pub use paid::{Paid, PaidResults};
 pub use payload::{
     Blob, Block, Chunk, Chunks, Page, Part, Payload, PayloadKind, Record, Reference, Slice, Text, TextKind, Vectors,
 };

@@ -15,6 +15,7 @@
 //! Faults are given as `{ on = ["7"], what = "reject", times = 1 }`: on documents whose filename is in `on` (`*` for
 //! all), do `what`, at most `times` times per document (0: always).
 
+mod paid;
 mod store;
 
 use std::collections::HashMap;
@@ -30,6 +31,7 @@ use docmill_api::{
 use serde::Deserialize;
 use serde_json::json;
 
+use paid::FakePaid;
 use store::FakeSink;
 pub use store::MemoryStore;
 
@@ -40,6 +42,7 @@ pub fn register(registry: &mut Registry) {
     registry.add::<FakeRead>();
     registry.add::<FakeParse>();
     registry.add::<FakeSplit>();
+    registry.add::<FakePaid>();
     registry.add::<Null>();
     registry.add::<FakeEmbed>();
     registry.add::<FakeSink>();
@@ -62,23 +65,26 @@ pub struct FakeConfig {
     again: u64,
     gone: bool,
     stamped: bool,
+    calls: String,
 }
+
+/// What a fault may be.
+const WHAT: &[&str] = &[
+    "none",
+    "reject",
+    "transient",
+    "fatal",
+    "panic",
+    "hang",
+    "spin",
+    "abort",
+    "escape",
+    "settle-reject",
+    "settle-fatal",
+];
 
 fn fields() -> Vec<FieldSpec> {
     let number = || FieldType::Integer { min: 0, max: i64::MAX };
-    let what = [
-        "none",
-        "reject",
-        "transient",
-        "fatal",
-        "panic",
-        "hang",
-        "spin",
-        "abort",
-        "escape",
-        "settle-reject",
-        "settle-fatal",
-    ];
     vec![
         FieldSpec::new("count", number(), json!(1), "how many documents the source lists"),
         FieldSpec::new("size", number(), json!(100), "bytes of content of each document").output(),
@@ -87,11 +93,12 @@ fn fields() -> Vec<FieldSpec> {
         FieldSpec::new("spin", FieldType::Duration, json!("0s"), "how long each step computes"),
         FieldSpec::new("store", FieldType::Text, json!("default"), "the name of the sink's store"),
         FieldSpec::new("on", FieldType::List(Box::new(FieldType::Text)), json!([]), "the documents at fault"),
-        FieldSpec::new("what", FieldType::Choice(Box::leak(Box::new(what))), json!("none"), "the fault"),
+        FieldSpec::new("what", FieldType::Choice(WHAT), json!("none"), "the fault"),
         FieldSpec::new("times", number(), json!(0), "how often each document is at fault; 0 for always"),
         FieldSpec::new("within", number(), json!(0), "documents that are found within each listed one"),
         FieldSpec::new("again", number(), json!(0), "how often the source lists everything once more"),
         FieldSpec::new("gone", FieldType::Bool, json!(false), "whether the source lists everything as gone at the end"),
+        FieldSpec::new("calls", FieldType::Text, json!(""), "the file in which a paid call is counted"),
         FieldSpec::new("stamped", FieldType::Bool, json!(false), "whether the source says what tells a change"),
     ]
 }

@@ -63,7 +63,7 @@ async fn a_call_that_is_dropped_or_cancelled_kills_its_child_and_what_that_start
     let stage = program.stage(json!({})).await;
     for round in 1..=2 {
         let cancel = CancellationToken::new();
-        let cx = Context { cancel: cancel.clone(), attempt: 1 };
+        let cx = Context::new(cancel.clone(), 1);
         let mut call = stage.process(&cx, text("a.txt", "x"));
         tokio::select! {
             _ = &mut call => panic!("it works for ten minutes"),

@@ -327,7 +327,7 @@ async fn a_watch_that_waits_is_cancelled_at_once_and_one_that_is_given_up_loses_
         };
         assert_eq!(found.filename, name);
     }
-    let cx = Context { cancel: CancellationToken::new(), attempt: 1 };
+    let cx = Context::new(CancellationToken::new(), 1);
     let cancel = cx.cancel.clone();
     let (answer, ()) =
         tokio::join!(async { tokio::time::timeout(LONG, watch.source.next(&cx)).await.expect("cancelled") }, async {
