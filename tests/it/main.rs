@@ -9,6 +9,7 @@ mod event_loop;
 mod exec;
 mod found;
 mod layering;
+mod ledger_model;
 mod memory;
 mod paid;
 #[cfg(feature = "builtin")]
