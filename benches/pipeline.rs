@@ -7,9 +7,10 @@
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a bench")]
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::time::Instant;
+
+mod program;
 
 const RUNS: usize = 5;
 const WORDS: [&str; 40] = [
@@ -40,34 +41,12 @@ fn prose(bytes: usize, mut seed: u64) -> String {
     text
 }
 
-fn program() -> PathBuf {
-    if let Some(named) = std::env::var_os("DOCMILL_PROGRAM") {
-        return named.into();
-    }
-    let bench = std::env::current_exe().unwrap();
-    let program = bench.ancestors().nth(2).unwrap().join("docmill");
-    assert!(program.exists(), "no `{}`: run `cargo build --release` first", program.display());
-    program
-}
-
-fn run(input: &Path) -> serde_json::Value {
-    let state = tempfile::tempdir().unwrap();
-    fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/pipeline.toml"), state.path().join("pipeline.toml")).unwrap();
-    let output = Command::new(program())
-        .current_dir(state.path())
-        .args(["run", "--ui", "none", "--format", "json"])
-        .arg(input)
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice(&output.stdout).unwrap()
-}
-
 fn case(name: &str, input: &Path) {
     let mut runs: Vec<(f64, f64, f64)> = (0..RUNS)
         .map(|_| {
+            let state = tempfile::tempdir().unwrap();
             let start = Instant::now();
-            let report = run(input);
+            let report = program::run(state.path(), &[input.to_str().unwrap()]);
             let wall = start.elapsed().as_secs_f64();
             let number = |key: &str| report[key].as_f64().unwrap();
             (wall, number("cpu_seconds"), number("peak_rss_bytes") / 1e6)

@@ -1,7 +1,12 @@
-//! What can be said to a run: typed commands, the only way back into it.
+//! What can be said to a run: typed commands, the only way back into it. As JSON they come by the socket of a state
+//! directory as well.
+
+use docmill_api::SourceItem;
+use serde::{Deserialize, Serialize};
 
 /// A command to a running pipeline. Each takes effect at once and kills no work in hand.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Command {
     /// Changes how many records or batches a stage works on at once; bounded by the stage's `min` and `max`.
@@ -10,6 +15,12 @@ pub enum Command {
         stage: String,
         /// The width wanted.
         width: usize,
+    },
+    /// Tries documents again, whatever they ended with: in this run where their source still takes documents in, otherwise
+    /// in the next.
+    Retry {
+        /// Each with the id of the source that listed it.
+        documents: Vec<(String, SourceItem)>,
     },
     /// Admits no further document until [`Command::Resume`].
     Pause,

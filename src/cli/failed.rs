@@ -11,10 +11,12 @@ use super::ENVIRONMENT;
 use super::pipeline_args::{CONFIGURATION, Format, PipelineArgs, columns, refuse_usage};
 use super::progress::Ui;
 use super::run::{State as StateDirectory, Work, carry_out, exit_code, ledger_file};
+use super::socket;
+use crate::control::Command;
 use crate::ledger::{Change, Entry, Ledger, LedgerError, State};
 use crate::plan::Plan;
 use crate::report::{self, Report, printable, render};
-use crate::runtime::item_of;
+use crate::runtime::{StateError, StateLock, item_of};
 
 /// Lists the documents that failed, tells why, tries them again or drops them.
 #[derive(Clone, Debug, clap::Args)]
@@ -191,6 +193,9 @@ fn write(state: &StateDirectory, changes: Vec<Change>) -> anyhow::Result<Result<
 
 fn retry(args: &RetryArgs, registry: &Registry, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<u8> {
     let Some(loaded) = args.pipeline.load_or_complain(registry, err)? else { return Ok(CONFIGURATION) };
+    if let Err(error @ StateError::Taken { .. }) = StateLock::take(&loaded.plan.run.state) {
+        return retry_beside(args, &loaded.plan, &error, err);
+    }
     let (state, chosen) = match take_failed(&loaded.plan, &args.documents, err)? {
         Ok(taken) => taken,
         Err(code) => return Ok(code),
@@ -214,6 +219,33 @@ fn retry(args: &RetryArgs, registry: &Registry, out: &mut dyn Write, err: &mut d
         Format::Json => writeln!(out, "{}", serde_json::to_string(&report)?)?,
     }
     exit_code(&ran.end, &report, 0, err)
+}
+
+/// Has the run that holds the state directory try them.
+fn retry_beside(args: &RetryArgs, plan: &Plan, taken: &StateError, err: &mut dyn Write) -> anyhow::Result<u8> {
+    let failed = match read(plan, Some(State::Failed), None, usize::MAX)? {
+        Ok((failed, _)) => failed,
+        Err(error) => return complain(&error, err),
+    };
+    let chosen = match choose(failed, &args.documents) {
+        Ok(chosen) => chosen,
+        Err(message) => return refuse_usage(&message, err),
+    };
+    let documents: Vec<_> = chosen.iter().map(|entry| (entry.source.clone(), item_of(entry))).collect();
+    let count = documents.len();
+    if count > 0
+        && let Err(error) = socket::tell(&plan.run.state, &Command::Retry { documents })
+    {
+        writeln!(err, "error: {taken}")?;
+        writeln!(err, "hint: it cannot be told to try them again: {error}")?;
+        return Ok(ENVIRONMENT);
+    }
+    match count {
+        0 => writeln!(err, "no document failed")?,
+        1 => writeln!(err, "told the run that is under way to try 1 document again")?,
+        _ => writeln!(err, "told the run that is under way to try {count} documents again")?,
+    }
+    Ok(0)
 }
 
 fn drop_some(args: &DropArgs, registry: &Registry, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<u8> {
@@ -308,16 +340,21 @@ pub(super) fn as_json(entry: &Entry) -> Value {
     if !entry.class.is_empty() {
         value["class"] = json!(entry.class);
         value["attempts"] = json!(entry.attempts);
+        value["next"] = json!(next_for(entry));
     }
     value
 }
 
-fn in_full(entry: &Entry) -> String {
-    let next = if entry.class == "rejected" {
+/// What whoever wants the document does.
+fn next_for(entry: &Entry) -> &'static str {
+    if entry.class == "rejected" {
         "mend or replace it and run again; or change the pipeline; `docmill failed retry` tries it as it is"
     } else {
         "the next run that lists it tries it again; so does `docmill failed retry`"
-    };
+    }
+}
+
+fn in_full(entry: &Entry) -> String {
     let kept = if entry.kept.is_some() { "an earlier content of it is in the store" } else { "nothing of it" };
     let rows = [
         ("document", printable(&entry.uri)),
@@ -328,7 +365,7 @@ fn in_full(entry: &Entry) -> String {
         ("attempts", entry.attempts.to_string()),
         ("failed", format!("{} in run {}", moment(entry.changed), entry.run)),
         ("stored", kept.to_owned()),
-        ("next", next.to_owned()),
+        ("next", next_for(entry).to_owned()),
     ];
     columns(&rows.map(|(name, value)| vec![name.to_owned(), value])) + "\n"
 }

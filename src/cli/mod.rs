@@ -18,6 +18,7 @@ pub mod progress;
 pub mod run;
 pub mod schema;
 pub mod search;
+mod socket;
 pub mod stages;
 
 use std::io::{self, IsTerminal, Write};

@@ -13,6 +13,7 @@ use super::ENVIRONMENT;
 use super::dry_run;
 use super::pipeline_args::{CONFIGURATION, Format, PipelineArgs, refuse_usage};
 use super::progress::{Progress, Ui};
+use super::socket::Socket;
 use crate::control::Command;
 use crate::ledger::Ledger;
 use crate::monitor::HostUse;
@@ -235,6 +236,10 @@ async fn execute(plan: Plan, registry: &Registry, options: &RuntimeOptions, ui: 
     // Before any work, so that no signal finds nobody listening.
     let mut interrupts = Interrupts::listen()?;
     let mut progress = Progress::new(ui);
+    let socket = Socket::bind(&plan.run.state);
+    if let Err(error) = &socket {
+        tracing::warn!(%error, "no control socket: other commands cannot reach this run");
+    }
     let topology = tokio::select! {
         topology = Topology::build(plan, registry, options) => topology?,
         () = interrupts.next() => {
@@ -244,7 +249,16 @@ async fn execute(plan: Plan, registry: &Registry, options: &RuntimeOptions, ui: 
     let handle = topology.run();
     let view = handle.view();
     let commands = handle.commands();
-    let end = follow(handle, &view, &commands, &mut progress, (&mut interrupts, drain)).await;
+    let told = async {
+        match &socket {
+            Ok(socket) => socket.serve(&commands).await,
+            Err(_) => std::future::pending().await,
+        }
+    };
+    let end = tokio::select! {
+        end = follow(handle, &view, &commands, &mut progress, (&mut interrupts, drain)) => end,
+        () = told => return Err(BuildError { stage: "run".into(), error: StageError::fatal("the control socket ended") }),
+    };
     Ok(Ran { end, view, host: progress.finish() })
 }
 

@@ -194,6 +194,17 @@ fn no_text_makes_the_parser_panic() {
     assert!(raw(&deep, &[], &[]).is_err(), "nesting has a bound");
 }
 
+#[test]
+fn a_place_lies_within_its_line_whatever_ends_it() {
+    for text in ["a = 1\r\nb = \r\nc = 2\r\n", "a = 1\r\n\"b\r\n", "\u{feff}\"b\r\n", "\u{feff}a = \r\n"] {
+        for one in &raw(text, &[], &[]).expect_err("no TOML") {
+            let config::Place::File(at) = &one.place else { panic!("{text:?}: {one:?} has no place") };
+            let length = at.text.chars().count();
+            assert!(at.column <= length + 1 && at.column + at.length <= length + 2, "{text:?}: {at:?}");
+        }
+    }
+}
+
 fn shown(all: &Diagnostics) -> String {
     render_all(all)
 }

@@ -134,10 +134,12 @@ pub fn locate(file: &str, text: &str, range: &Range<usize>) -> Location {
     let line_start = text[..start].rfind('\n').map_or(0, |position| position + 1);
     let line_end = text[start..].find('\n').map_or(text.len(), |position| start + position);
     let line = text[line_start..line_end].trim_end_matches('\r').trim_start_matches('\u{feff}');
+    let before = text[line_start..start].trim_start_matches('\u{feff}').chars().count();
     Location {
         file: file.to_owned(),
         line: text[..line_start].matches('\n').count() + 1,
-        column: text[line_start..start].trim_start_matches('\u{feff}').chars().count() + 1,
+        // What is missing at the end of a line is missing before its `\r`.
+        column: before.min(line.chars().count()) + 1,
         text: line.to_owned(),
         length: text[start..end.min(line_end)].trim_end().chars().count().max(1),
     }

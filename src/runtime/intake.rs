@@ -266,7 +266,7 @@ impl Intake {
                         }
                     }
                 }
-                Listing::Ended if self.origin.is_quiet() => return None,
+                Listing::Ended if self.origin.close_if_quiet() => return None,
                 Listing::Listed(..) | Listing::Ended => self.origin.changed().await,
             }
         }

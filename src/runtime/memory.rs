@@ -97,6 +97,12 @@ impl Memory {
         self.write(vec![Change::Accept(accepted)]).await
     }
 
+    /// Notes that documents are to be done again, whatever they ended with.
+    pub(crate) async fn reopen(&self, items: impl Iterator<Item = &SourceItem>) -> Result<(), StageError> {
+        let id = |item: &SourceItem| Document::admit(item.clone(), self.fingerprint).id;
+        self.write(items.map(|item| Change::Reopen(id(item))).collect()).await
+    }
+
     /// How a document that was just read ended before with this very content.
     pub(crate) async fn recall(&self, document: &Document) -> Result<Option<AsBefore>, StageError> {
         let entry = self.ledger.look(vec![document.id]).await.map_err(unusable)?.pop().flatten();

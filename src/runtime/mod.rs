@@ -51,6 +51,7 @@ use crate::control::Command;
 use crate::ledger::Ledger;
 use crate::monitor::{QueueSnapshot, Snapshot, StageCounters, StageSnapshot, Tally};
 use node::{NodeRuntime, supervise};
+use origin::Origin;
 use shared::Shared;
 
 /// What a run is told besides its plan.
@@ -144,10 +145,11 @@ impl Topology {
             tasks.push(shared.spawn(supervise(Arc::clone(node), changes)));
         }
         shared.listing.store(intakes.len(), Relaxed);
+        let doors = intakes.iter().map(|(intake, _)| (Arc::clone(&intake.id), Arc::clone(&intake.origin))).collect();
         for (intake, source) in intakes {
             tasks.push(shared.spawn(intake.run(source)));
         }
-        let controller = tokio::spawn(control(Arc::clone(&shared), commanded, widths, plan.run.drain));
+        let controller = tokio::spawn(control(Arc::clone(&shared), commanded, widths, doors, plan.run.drain));
         let sampler = tokio::spawn(sample(nodes));
         let pipeline = plan.name.clone();
         let finished = tokio::spawn(async move {
@@ -211,6 +213,7 @@ async fn control(
     shared: Arc<Shared>,
     mut commands: mpsc::Receiver<Command>,
     widths: Vec<(Arc<str>, mpsc::Sender<usize>)>,
+    doors: Vec<(Arc<str>, Arc<Origin>)>,
     drain: Duration,
 ) {
     let (mut until, mut open) = (None, true);
@@ -230,6 +233,7 @@ async fn control(
                         let _ = set.send(width).await;
                     }
                 }
+                Some(Command::Retry { documents }) => retry(&shared, &doors, documents).await,
                 Some(Command::Pause) => { shared.paused.send_replace(true); }
                 Some(Command::Resume) => { shared.paused.send_replace(false); }
                 Some(Command::Drain) => {
@@ -246,6 +250,21 @@ async fn control(
         }
         if shared.board.is_aborted() || (!open && until.is_none()) {
             break;
+        }
+    }
+}
+
+/// Has documents tried again: by this run where their source still takes documents in, otherwise by the next.
+async fn retry(shared: &Shared, doors: &[(Arc<str>, Arc<Origin>)], documents: Vec<(String, SourceItem)>) {
+    let Some(memory) = shared.memory.get() else { return };
+    if let Err(error) = memory.reopen(documents.iter().map(|(_, item)| item)).await {
+        return shared.halt(&"engine".into(), error);
+    }
+    for (source, item) in documents {
+        let door = doors.iter().find(|(id, _)| **id == *source).or(doors.first());
+        if let Some((_, door)) = door {
+            // Where it is closed the document stays open in the ledger, which is what the next run looks at.
+            let _ = door.find_from_outside(item);
         }
     }
 }

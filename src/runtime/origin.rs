@@ -15,21 +15,42 @@ use tokio::sync::Notify;
 /// stage (`max_members` of `download`), and the intake takes from here before it lists anything further.
 #[derive(Debug, Default)]
 pub(crate) struct Origin {
-    found: Mutex<VecDeque<SourceItem>>,
+    found: Mutex<Found>,
     outside: AtomicUsize,
     changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Found {
+    items: VecDeque<SourceItem>,
+    /// Nobody takes anything from here any more.
+    closed: bool,
 }
 
 impl Origin {
     /// Takes note of a document that was found.
     pub(crate) fn find(&self, item: SourceItem) {
-        self.found.lock().unwrap_or_else(PoisonError::into_inner).push_back(item);
+        self.found().items.push_back(item);
         self.changed.notify_one();
+    }
+
+    /// The same for a document that nobody inside knows of. Says whether somebody takes it in.
+    pub(crate) fn find_from_outside(&self, item: SourceItem) -> bool {
+        let mut found = self.found();
+        if !found.closed {
+            found.items.push_back(item);
+            self.changed.notify_one();
+        }
+        !found.closed
+    }
+
+    fn found(&self) -> std::sync::MutexGuard<'_, Found> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The next of those that were found.
     pub(crate) fn next(&self) -> Option<SourceItem> {
-        self.found.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+        self.found().items.pop_front()
     }
 
     /// Keeps the intake open for as long as the result lives.
@@ -41,8 +62,15 @@ impl Origin {
     /// Whether nothing waits here and nothing can still come.
     pub(crate) fn is_quiet(&self) -> bool {
         // In this order: whoever finds something does so before it lets the door go.
-        self.outside.load(Ordering::Acquire) == 0
-            && self.found.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+        self.outside.load(Ordering::Acquire) == 0 && self.found().items.is_empty()
+    }
+
+    /// Closes the door for good, where it is quiet. Says whether it did.
+    pub(crate) fn close_if_quiet(&self) -> bool {
+        let quiet = self.outside.load(Ordering::Acquire) == 0;
+        let mut found = self.found();
+        found.closed = quiet && found.items.is_empty();
+        found.closed
     }
 
     /// Waits until something was found or the door was let go.
@@ -116,6 +144,9 @@ mod tests {
         assert!(!origin.is_quiet(), "one waits");
         assert_eq!(origin.next().map(|item| item.uri).as_deref(), Some("a"));
         assert!(origin.is_quiet());
+        assert!(origin.find_from_outside(item("b")) && !origin.close_if_quiet(), "one came in before it closed");
+        assert!(origin.next().is_some() && origin.close_if_quiet());
+        assert!(!origin.find_from_outside(item("c")) && origin.next().is_none(), "nobody would take it");
     }
 
     #[test]

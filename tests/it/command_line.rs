@@ -4,7 +4,7 @@ mod interrupt;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
@@ -332,4 +332,26 @@ fn a_shell_that_asks_is_told_the_stages_of_the_pipeline_here() {
             .args(["--", "docmill", "run", "--set", "stages.store.ta"]),
     );
     assert_eq!((asked.code, asked.out.as_str()), (Some(0), "stages.store.table="), "{}", asked.err);
+}
+
+#[test]
+fn a_reader_that_has_gone_is_no_error_and_the_run_is_whole() {
+    let mill = Mill::new();
+    for number in 0..20 {
+        mill.write(&format!("{number}.txt"), format!("Note {number} is about geese."));
+    }
+    for format in ["text", "json"] {
+        let mut command = mill.command("run");
+        command.args(["--format", format, "--results", "--fresh"]).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut run = command.spawn().expect("the program starts");
+        drop(run.stdout.take());
+        let ended: Ended = run.wait_with_output().expect("an end").into();
+        assert!(!ended.err.contains("panicked") && !ended.err.contains("error:"), "{}", ended.err);
+        assert_eq!(ended.code, Some(0), "{}", ended.err);
+        assert_eq!(run_again(&mill), 20, "{format}: all of it was stored");
+    }
+}
+
+fn run_again(mill: &Mill) -> u64 {
+    run(mill, &["--format", "json"]).json()["documents"]["unchanged"].as_u64().expect("a count")
 }

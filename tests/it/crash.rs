@@ -76,7 +76,7 @@ pub(crate) fn write_documents(mill: &Mill, content: &str) {
     }
 }
 
-fn forget_all(mill: &Mill) {
+pub(crate) fn forget_all(mill: &Mill) {
     let state = mill.path().join(".docmill");
     if state.exists() {
         fs::remove_dir_all(state).expect("removed");
@@ -108,7 +108,7 @@ pub(crate) async fn rows(mill: &Mill) -> Rows {
 }
 
 /// One more run gives what a clean run gave, and a further one has nothing to do.
-async fn assert_mended(mill: &Mill, expected: &Rows, what: &str) {
+pub(crate) async fn assert_mended(mill: &Mill, expected: &Rows, what: &str) {
     run(mill, &[]);
     assert_eq!(&rows(mill).await, expected, "{what}");
     let further = run(mill, &[]);

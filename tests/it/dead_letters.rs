@@ -1,7 +1,8 @@
 //! Documents that failed are kept with their reasons, tried again when that is asked for, and forgotten when that is.
 
-use std::process::Output;
-use std::time::Duration;
+use std::process::{Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -71,6 +72,35 @@ fn a_dead_letter_is_listed_shown_not_tried_again_unasked_and_dropped() {
     assert_eq!(docmill(&mill, "failed", &[]).2, "no document failed\n");
     let (_, out, _) = docmill(&mill, "documents", &["--state", "done", "--format", "json"]);
     assert_eq!(json(&out)["total"], 1, "{out}");
+}
+
+#[test]
+fn a_run_that_is_under_way_tries_a_dead_letter_again_when_told() {
+    let mill = mill();
+    let mut watching = mill.command("run");
+    let mut run =
+        watching.args(["--watch", "--ui", "none"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("run");
+    let until = Instant::now() + PATIENCE;
+    let attempts = |wanted: u64| loop {
+        assert!(Instant::now() < until, "the document was not tried {wanted} times");
+        let (_, out, _) = docmill(&mill, "failed list", &["--format", "json"]);
+        // Before the run has made its ledger there is none to read.
+        let listed: Value = serde_json::from_str(&out).unwrap_or_default();
+        if listed["failed"][0]["attempts"].as_u64() == Some(wanted) {
+            break;
+        }
+        thread::park_timeout(Duration::from_millis(50));
+    };
+    attempts(1);
+    assert_eq!(docmill(&mill, "failed retry", &["nothing.pdf"]).0, Some(2), "it is none of them");
+    let (code, _, err) = docmill(&mill, "failed retry", &["documents/broken.pdf"]);
+    assert_eq!((code, err.as_str()), (Some(0), "told the run that is under way to try 1 document again\n"));
+    attempts(2);
+    assert_eq!(docmill(&mill, "failed drop", &["--all"]).0, Some(4), "that is for who holds the directory");
+    let stopped = std::process::Command::new("kill").args(["-TERM", &run.id().to_string()]).status();
+    assert!(stopped.expect("kill is there").success());
+    assert_eq!(run.wait().expect("an end").code(), Some(130), "a request to end drains, as Ctrl-C does");
+    assert!(!mill.path().join(".docmill/control.sock").exists());
 }
 
 #[test]

@@ -220,7 +220,12 @@ async fn hold(writes: Vec<Vec<Told>>, kill_after: usize, torn: f64) {
     copied(directory.path(), cut.path());
     let log = cut.path().join("ledger.db-wal");
     if let Ok(found) = fs::metadata(&log) {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a part")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            clippy::cast_precision_loss,
+            reason = "a part"
+        )]
         let length = (found.len() as f64 * torn) as u64;
         fs::File::options().write(true).open(&log).and_then(|file| file.set_len(length)).expect("cut");
     }

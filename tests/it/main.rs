@@ -29,13 +29,19 @@ mod command_line;
 #[cfg(feature = "builtin")]
 mod conformance;
 #[cfg(feature = "builtin")]
+mod corpus;
+#[cfg(feature = "builtin")]
 mod crash;
 #[cfg(feature = "builtin")]
 mod dead_letters;
 #[cfg(feature = "builtin")]
 mod guide;
 #[cfg(feature = "builtin")]
+mod incremental;
+#[cfg(feature = "builtin")]
 mod inside;
+#[cfg(feature = "builtin")]
+mod out_of_memory;
 #[cfg(feature = "builtin")]
 mod power;
 mod waiting;

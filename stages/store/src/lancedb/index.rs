@@ -146,7 +146,7 @@ async fn add_to(table: &Table, index: &IndexConfig) -> Result<()> {
 }
 
 /// Merges small fragments, where there are many or where a tenth of all rows was deleted.
-async fn compact(table: &Table, rows: u64) -> Result<()> {
+pub(super) async fn compact(table: &Table, rows: u64) -> Result<()> {
     let Some(native) = table.as_native() else { return Ok(()) };
     let small = native.num_small_files(ROWS_A_FRAGMENT).await?;
     let deleted = native.count_deleted_rows().await? as u64;

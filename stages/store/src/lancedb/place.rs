@@ -18,6 +18,10 @@ use crate::row::{Identity, failed};
 const INDEX_CACHE: usize = 128 << 20;
 const METADATA_CACHE: usize = 32 << 20;
 
+/// The same for who writes: the committer looks at each new manifest once, so what is kept of old ones is memory that
+/// grows with the length of a run for nothing.
+const WRITER_METADATA_CACHE: usize = 4 << 20;
+
 /// A table that is open for writing.
 pub(super) struct Opened {
     pub(super) table: Table,
@@ -59,7 +63,8 @@ impl Place {
         let path = self.directory.to_str().ok_or_else(|| {
             StageError::fatal(format!("`{}` is not UTF-8, which LanceDB needs", self.directory.display()))
         })?;
-        let session = Session::new(INDEX_CACHE, METADATA_CACHE, Arc::new(ObjectStoreRegistry::default()));
+        let metadata = if fresh { METADATA_CACHE } else { WRITER_METADATA_CACHE };
+        let session = Session::new(INDEX_CACHE, metadata, Arc::new(ObjectStoreRegistry::default()));
         let mut connecting = lancedb::connect(path).session(Arc::new(session));
         if fresh {
             connecting = connecting.read_consistency_interval(Duration::ZERO);

@@ -27,6 +27,10 @@ use crate::row::{Incoming, Key, Version, failed, now_micros, row_id};
 /// and some megabytes to remember. In a larger table every document of a batch is looked up through an index.
 const READ_DOCUMENTS_UP_TO: usize = 4_000_000;
 
+/// After how many commits small files are merged: with batches of 1,024 rows one large file's worth, so that nothing is
+/// written anew twice.
+const TIDY_EVERY: usize = 128;
+
 /// The sink: a committer, and the promise that whoever stops waiting for it does not stop it half-way.
 pub(super) struct LanceSink {
     committer: Arc<Mutex<Committer>>,
@@ -55,6 +59,7 @@ impl LanceSink {
             held,
             moment: 0,
             changed: false,
+            commits: 0,
             mark: Arc::new(std::sync::Mutex::new(mark)),
             power: false,
             unsynced: true,
@@ -154,6 +159,8 @@ struct Committer {
     held: HashMap<Version, Held>,
     moment: i64,
     changed: bool,
+    /// How many were made since small files were merged last.
+    commits: usize,
     mark: Arc<std::sync::Mutex<Mark>>,
     /// Whether there are barriers.
     power: bool,
@@ -177,7 +184,25 @@ impl Committer {
                 *outcome = Err(error.clone());
             }
         }
+        if self.commits >= TIDY_EVERY {
+            self.commits = 0;
+            // The rows are durable whatever becomes of this: it is done again later, and at the end.
+            if let Err(error) = self.tidy().await {
+                tracing::warn!(%error, "merging small files of the table failed, it is done later");
+            }
+        }
         outcomes
+    }
+
+    /// Merges small files and drops old versions in the midst of a run, so that neither their number nor the memory that a
+    /// commit takes follows the length of the run.
+    async fn tidy(&mut self) -> Result<(), StageError> {
+        let tidying = |error: lancedb::Error| failed("merging small files", &error);
+        let rows = self.table.count_rows(None).await.map_err(tidying)? as u64;
+        index::compact(&self.table, rows).await.map_err(tidying)?;
+        crash_point("lancedb", "tidied");
+        self.barrier().await?;
+        index::prune(&self.table).await.map_err(tidying)
     }
 
     /// Appends the rows that are not there yet, in one commit.
@@ -209,6 +234,7 @@ impl Committer {
         let adding = self.table.add(batches).write_parallelism(1).on_nan_vectors(NaNVectorBehavior::Keep);
         adding.execute().await.map_err(|error| failed("writing rows", &error))?;
         self.changed = true;
+        self.commits += 1;
         for version in &written {
             if let Some(held) = self.held.get_mut(version) {
                 held.doubt = false;
@@ -325,6 +351,7 @@ impl Committer {
         self.before_commit().await?;
         self.table.delete(predicate).await.map_err(|error| failed("deleting rows", &error))?;
         self.changed = true;
+        self.commits += 1;
         Ok(())
     }
 

@@ -423,6 +423,20 @@ async fn what_was_committed_behind_the_last_barrier_is_gone_after_a_cut_and_noth
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_stay_few_however_many_commits_there_are() {
+    let base = tempfile::tempdir().expect("tempdir");
+    let sink = open(base.path()).await;
+    for number in 0..300 {
+        let document = document(&format!("file:///{number}.txt"), &number.to_string());
+        write(&sink, vec![chunks(&document, "grain", 0..1)]).await;
+    }
+    let table = table(base.path()).await;
+    let fragments = table.as_native().expect("a directory").num_small_files(usize::MAX).await.expect("counted");
+    assert!(fragments < 128, "{fragments} files, and the run is not over");
+    assert_eq!(texts(base.path()).await.len(), 300);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_nearest_are_found_through_an_index_as_without() {
     let base = tempfile::tempdir().expect("tempdir");
     let sink = open(base.path()).await;
