@@ -1,7 +1,7 @@
 //! Which network addresses are public. Pure: no names, no sockets.
 //!
 //! The standard library's `is_global` is unstable and says nothing of the addresses that carry another one inside
-//! (NAT64, 6to4, Teredo), so the special-purpose registries of IANA are written down here.
+//! (NAT64, 6to4, Teredo, ISATAP), so the special-purpose registries of IANA are written down here.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -65,7 +65,7 @@ impl fmt::Display for Cidr {
 }
 
 /// What is not public, and the word for it. The first that matches names it, so the narrow stand before the wide.
-const SPECIAL: [(Cidr, &str); 41] = [
+const SPECIAL: [(Cidr, &str); 45] = [
     (Cidr::v4([169, 254, 169, 254], 32), "metadata service"),
     (Cidr::v4([100, 100, 100, 200], 32), "metadata service"),
     (Cidr::v4([168, 63, 129, 16], 32), "metadata service"),
@@ -78,7 +78,12 @@ const SPECIAL: [(Cidr, &str); 41] = [
     (Cidr::v4([172, 16, 0, 0], 12), "local network"),
     (Cidr::v4([192, 0, 0, 0], 24), "reserved"),
     (Cidr::v4([192, 0, 2, 0], 24), "documentation"),
+    // Anycast, for services of the network itself: the registries say that it is reachable from everywhere, and who
+    // stands nearest and answers may be a machine of this network.
+    (Cidr::v4([192, 31, 196, 0], 24), "AS112"),
+    (Cidr::v4([192, 52, 193, 0], 24), "multicast relay"),
     (Cidr::v4([192, 88, 99, 0], 24), "6to4 relay"),
+    (Cidr::v4([192, 175, 48, 0], 24), "AS112"),
     (Cidr::v4([192, 168, 0, 0], 16), "local network"),
     (Cidr::v4([198, 18, 0, 0], 15), "benchmarking"),
     (Cidr::v4([198, 51, 100, 0], 24), "documentation"),
@@ -96,6 +101,7 @@ const SPECIAL: [(Cidr, &str); 41] = [
     (Cidr::v6(0x2001, 0, 0, 23), "reserved"),
     (Cidr::v6(0x2001, 0xdb8, 0, 32), "documentation"),
     (Cidr::v6(0x2002, 0, 0, 16), "6to4"),
+    (Cidr::v6(0x2620, 0x4f, 0x8000, 48), "AS112"),
     (Cidr::v6(0x3fff, 0, 0, 20), "documentation"),
     (Cidr::v6(0xfd00, 0xec2, 0, 32), "metadata service"),
     (Cidr::v6(0xfd20, 0xce, 0, 32), "metadata service"),
@@ -116,8 +122,16 @@ pub fn special(address: IpAddr) -> Option<&'static str> {
     match (found, address) {
         // Says what is inside, where that is the more telling.
         (Some("IPv4-mapped"), IpAddr::V6(v6)) => v6.to_ipv4_mapped().and_then(|v4| special(v4.into())).or(found),
+        (None, IpAddr::V6(v6)) if is_isatap(v6) => Some("ISATAP"),
         _ => found,
     }
+}
+
+/// Whether a machine with a tunnel of RFC 5214 (6.1) sends what is for this address to the IPv4 address in its end. It is
+/// marked in the interface, so no block holds it: any network may have such. The two bits left out are `u` and `g`.
+fn is_isatap(address: Ipv6Addr) -> bool {
+    let [.., high, low, _, _] = address.segments();
+    high & !0x0300 == 0 && low == 0x5efe
 }
 
 #[cfg(test)]
@@ -154,6 +168,14 @@ mod tests {
             ("168.63.129.16", "metadata service"),
             ("192.0.0.192", "metadata service"),
             ("192.0.0.8", "reserved"),
+            ("192.31.196.1", "AS112"),
+            ("192.52.193.1", "multicast relay"),
+            ("192.88.99.1", "6to4 relay"),
+            ("192.175.48.1", "AS112"),
+            ("2620:4f:8000::1", "AS112"),
+            ("2600:1f00::5efe:7f00:1", "ISATAP"),
+            ("2600:1f00::300:5efe:7f00:1", "ISATAP"),
+            ("fe80::5efe:7f00:1", "link-local"),
             ("198.18.0.1", "benchmarking"),
             ("203.0.113.9", "documentation"),
             ("224.0.0.1", "multicast"),

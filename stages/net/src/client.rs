@@ -9,7 +9,8 @@ use reqwest::header::LOCATION;
 use reqwest::{Client, ClientBuilder, Response};
 use url::Url;
 
-use crate::guard::{Guard, Refused, Resolver};
+use crate::guard::{Guard, Refused};
+use crate::resolver::Resolver;
 
 /// How programs that nobody configured introduce themselves.
 pub const USER_AGENT: &str = concat!("docmill/", env!("CARGO_PKG_VERSION"));
@@ -86,7 +87,9 @@ pub fn builder(user_agent: &str) -> ClientBuilder {
 /// Asks an address, and the addresses that it is redirected to, each of which passes the guard first. Gives the answer
 /// of the last, whatever its status but a redirect, with its body unread, and the address that gave it.
 ///
-/// It sets no limit of time: the caller does, around this and the reading of the body.
+/// It sends no credentials, so there are none to take away where a redirect leads to another host: the guard refuses an
+/// address with a user name, nothing else sets any, and cookies are not kept. It sets no limit of time: the caller does,
+/// around this and the reading of the body.
 ///
 /// # Errors
 /// See [`FetchError`].

@@ -10,7 +10,9 @@
 mod address;
 mod client;
 mod guard;
+mod resolver;
 
 pub use address::{Cidr, special};
 pub use client::{CONNECT, FetchError, USER_AGENT, builder, chain, client, follow};
-pub use guard::{Allow, Guard, Refused, Resolver};
+pub use guard::{Allow, Guard, Refused};
+pub use resolver::Resolver;
