@@ -25,6 +25,8 @@ mod unchanged;
 mod width;
 
 #[cfg(feature = "builtin")]
+mod bombs;
+#[cfg(feature = "builtin")]
 mod command_line;
 #[cfg(feature = "builtin")]
 mod conformance;

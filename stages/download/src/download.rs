@@ -106,7 +106,7 @@ impl Download {
         if is_deepest && holds == Holds::Others {
             return Err(StageError::rejected(format!("an archive within {DEPTH} others, which is not opened")));
         }
-        let archive = if is_deepest { None } else { self.open(cx, address, &loaded.source).await? };
+        let archive = if is_deepest { None } else { self.open(cx, address, key, &loaded.source).await? };
         let mut outputs = match (&loaded.source, &archive) {
             (Source::Large(window), None) => return Err(too_large(Some(window.length()), self.limits.max_bytes)),
             (_, Some(_)) if holds == Holds::Others => Outputs::new(),

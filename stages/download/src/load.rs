@@ -165,7 +165,7 @@ impl Download {
             let open = async {
                 let about = About { name: address.name(), declared: None };
                 let loaded = self.load(cx, &address, &key, about).await?;
-                match self.open(cx, &address, &loaded.source).await? {
+                match self.open(cx, &address, &key, &loaded.source).await? {
                     Some(archive) => Ok(Arc::new(archive)),
                     None => Err(StageError::rejected("what it is said to be in is no archive")),
                 }
@@ -175,11 +175,13 @@ impl Download {
         .boxed()
     }
 
-    /// Opens what was loaded, where it is a container.
+    /// Opens what was loaded, where it is a container. One within another has its share of what may come out of that,
+    /// which is open still, or opened again.
     pub(crate) async fn open(
         &self,
         cx: &Context,
         address: &Address,
+        key: &str,
         source: &Source,
     ) -> Result<Option<Archive>, StageError> {
         let name = address.name();
@@ -190,10 +192,17 @@ impl Download {
             },
             Source::Large(window) => (None, Ok(window.clone())),
         };
+        let share = match address.path.split_last() {
+            Some((member, outer)) => {
+                let outer = Address { base: address.base.clone(), path: outer.to_vec() };
+                Some(self.container(cx, outer, key.to_owned()).await?.share(member))
+            }
+            None => None,
+        };
         let Ok(_permit) = self.archives.openers.acquire().await else {
             return Err(StageError::rejected("cancelled"));
         };
-        let limits = self.limits;
+        let limits = self.limits.with_share(share);
         blocking(cx, move |is_cancelled| {
             let window = place.or_else(|bytes| archive::spooled(&bytes))?;
             let kind = match kind {

@@ -3,11 +3,11 @@
 //! A container is opened once: its directory is read, or it is unpacked to a temporary file; its members are then read
 //! at random. Nothing is ever written under a member's name. Everything here blocks.
 //!
-//! What is hostile about archives is bounded here: how many members, how much a directory may take to read, how much all
-//! of it may unpack to, and how much more that may be than the archive itself. One bad member costs that member; only
-//! what makes the directory itself doubtful costs the archive.
+//! What is hostile about archives is bounded, by [`Limits`]. One bad member costs that member; only what makes the
+//! directory itself doubtful costs the archive.
 
 mod cache;
+mod limits;
 mod mail;
 mod packed;
 mod tarball;
@@ -20,76 +20,15 @@ use std::io::Read;
 use std::sync::Arc;
 
 use docmill_api::StageError;
-use docmill_api::units::Size;
 
 pub(crate) use cache::Cache;
+pub(crate) use limits::Limits;
 pub(crate) use window::Window;
 
 use crate::body::{Body, Collector};
-use crate::config::DownloadConfig;
 
 /// How much is read between two looks at cancellation.
 const STEP: usize = 256 << 10;
-
-/// How much an archive may grow when unpacked, as a multiple of its size; texts reach some twenty, tables and logs some
-/// hundred. Below [`SMALL`], anything goes: a page of blanks is no bomb.
-const RATIO: u64 = 200;
-const SMALL: u64 = 64 << 20;
-
-/// What an entry of a directory may take to read, on average: header, name and extra fields; and the part of a directory
-/// that does not grow with it.
-const ENTRY: u64 = 1 << 10;
-const FRAME: u64 = 1 << 20;
-
-/// What bounds a container and its members.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
-    /// The largest document.
-    pub(crate) max_bytes: u64,
-    /// The most that an archive may unpack to, and the largest that is fetched.
-    pub(crate) archive_bytes: u64,
-    /// The most entries of an archive.
-    pub(crate) max_members: u64,
-}
-
-impl Limits {
-    pub(crate) fn of(config: &DownloadConfig) -> Self {
-        Self {
-            max_bytes: config.max_bytes.0,
-            archive_bytes: config.archive_bytes.0,
-            max_members: u64::from(config.max_members),
-        }
-    }
-
-    /// The largest archive: an archive may always be as large as any other document.
-    pub(crate) fn largest(&self) -> u64 {
-        self.archive_bytes.max(self.max_bytes)
-    }
-
-    /// What may be read of a directory.
-    fn directory(&self) -> u64 {
-        self.max_members.saturating_mul(ENTRY).saturating_add(FRAME)
-    }
-
-    fn count(&self, entries: u64) -> Result<(), StageError> {
-        if entries <= self.max_members {
-            return Ok(());
-        }
-        Err(StageError::rejected(format!("it holds more than `max_members` ({}) entries", self.max_members)))
-    }
-
-    /// Whether so much may come out of an archive of this size.
-    fn unpacked(&self, bytes: u64, from: u64) -> Result<(), StageError> {
-        if bytes > self.largest() {
-            let most = Size(self.largest());
-            return Err(StageError::rejected(format!("it unpacks to more than `archive_bytes` ({most})")));
-        }
-        if bytes > SMALL && bytes / RATIO > from {
-            return Err(StageError::rejected(format!("it unpacks to more than {RATIO} times its size")));
-        }
-        Ok(())
-    }
-}
 
 /// What kind of container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,6 +64,8 @@ impl Kind {
 pub(crate) struct Member {
     pub(crate) name: String,
     pub(crate) size: u64,
+    /// How much of its container it is.
+    packed: u64,
     /// What the container says of its type.
     pub(crate) media_type: Option<String>,
     place: Place,
@@ -146,11 +87,14 @@ pub(crate) struct Archive {
     members: Vec<Member>,
     names: HashMap<String, usize>,
     content: Content,
+    /// What may come out of it.
+    allowance: u64,
 }
 
 #[derive(Debug)]
 enum Content {
-    Zip(zip::ZipArchive<Window>),
+    /// With its length.
+    Zip(zip::ZipArchive<Window>, u64),
     Plain(Window),
 }
 
@@ -165,12 +109,12 @@ impl Archive {
         limits: &Limits,
         is_cancelled: &dyn Fn() -> bool,
     ) -> Result<Option<Self>, StageError> {
-        let opened = match kind {
+        let (members, content) = match kind {
             Kind::Zip => match zipped::open(file, name, limits)? {
-                Some((archive, members)) => Self::new(members, Content::Zip(archive)),
+                Some((archive, members)) => (members, Content::Zip(archive, file.length())),
                 None => return Ok(None),
             },
-            Kind::Tar => Self::new(tarball::members(file, limits)?, Content::Plain(file.clone())),
+            Kind::Tar => (tarball::members(file, limits)?, Content::Plain(file.clone())),
             Kind::Gzip | Kind::Zstd => {
                 let plain = packed::unpack(kind, file, limits, is_cancelled)?;
                 let members = if packed::is_tar(&plain)? {
@@ -178,21 +122,21 @@ impl Archive {
                 } else {
                     vec![packed::only(name, plain.length())]
                 };
-                Self::new(members, Content::Plain(plain))
+                (members, Content::Plain(plain))
             }
             Kind::Mail => {
-                let (members, content) = mail::open(file, limits)?;
-                Self::new(members, Content::Plain(content))
+                let (members, content) = mail::open(file, limits, is_cancelled)?;
+                (members, Content::Plain(content))
             }
         };
-        Ok(Some(opened))
+        Ok(Some(Self::new(members, content, limits.allowance(file.length()))))
     }
 
     /// Of two members with one name, the later replaces the earlier, as it would on disk.
-    fn new(members: Vec<Member>, content: Content) -> Self {
+    fn new(members: Vec<Member>, content: Content, allowance: u64) -> Self {
         let names: HashMap<String, usize> =
             members.iter().enumerate().map(|(index, member)| (member.name.clone(), index)).collect();
-        Self { members, names, content }
+        Self { members, names, content, allowance }
     }
 
     /// Its documents, in its order.
@@ -201,13 +145,24 @@ impl Archive {
         self.members.iter().enumerate().filter(move |(index, member)| is_last(*index, member)).map(|(_, member)| member)
     }
 
+    /// What a member may unpack to, should it be an archive.
+    pub(crate) fn share(&self, name: &str) -> u64 {
+        let length = match &self.content {
+            Content::Zip(_, length) => *length,
+            Content::Plain(file) => file.length(),
+        };
+        let packed = self.names.get(name).and_then(|index| self.members.get(*index)).map_or(0, |member| member.packed);
+        let share = u128::from(self.allowance) * u128::from(packed) / u128::from(length.max(1));
+        u64::try_from(share).unwrap_or(u64::MAX)
+    }
+
     /// Reads a member.
     pub(crate) fn read(&self, name: &str, limits: Limits, is_cancelled: &dyn Fn() -> bool) -> Result<Body, StageError> {
         let member = self.names.get(name).and_then(|index| self.members.get(*index));
         let member = member.ok_or_else(|| StageError::rejected("not found in its archive"))?;
         let collector = Collector::new(limits, crate::member::file_name(name), Some(member.size));
         match (&member.place, &self.content) {
-            (Place::Entry(index), Content::Zip(archive)) => {
+            (Place::Entry(index), Content::Zip(archive, _)) => {
                 let mut archive = archive.clone();
                 let mut entry = archive.by_index(*index).map_err(|error| zipped::failure(&error))?;
                 collect(&mut entry, member.size, collector, is_cancelled)

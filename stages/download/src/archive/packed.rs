@@ -59,5 +59,5 @@ pub(super) fn only(name: &str, size: u64) -> Member {
     });
     let name = plain.map_or(name, |(stem, _)| stem);
     let name = if name.is_empty() { "content" } else { name };
-    Member { name: name.to_owned(), size, media_type: None, place: Place::Extent(0) }
+    Member { name: name.to_owned(), size, packed: size, media_type: None, place: Place::Extent(0) }
 }

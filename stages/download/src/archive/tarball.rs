@@ -26,7 +26,7 @@ pub(super) fn members(file: &Window, limits: &Limits) -> Result<Vec<Member>, Sta
             _ => continue,
         };
         if is_document(&name, size) {
-            members.push(Member { name, size, media_type: None, place });
+            members.push(Member { name, size, packed: size, media_type: None, place });
         }
     }
     Ok(members)

@@ -59,6 +59,10 @@ impl Window {
 impl Read for Window {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let most = usize::try_from(self.length.saturating_sub(self.at)).unwrap_or(usize::MAX).min(buffer.len());
+        if most == 0 {
+            // Behind the end there is nothing, however far: a place beyond what the system knows is no fault of its own.
+            return Ok(0);
+        }
         let count = self.file.read_at(&mut buffer[..most], self.start + self.at)?;
         let spent = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(count as u64));
         if spent.is_err() {

@@ -54,7 +54,7 @@ fn members(archive: &ZipArchive<Window>, limits: &Limits, length: u64) -> Result
             () if is_outside => Place::Nowhere("broken: it lies outside its archive"),
             () => Place::Entry(index),
         };
-        members.push(Member { name, size: entry.size(), media_type: None, place });
+        members.push(Member { name, size: entry.size(), packed: entry.compressed_size(), media_type: None, place });
     }
     limits.unpacked(unpacked, length)?;
     // The same bytes, unpacked as many members: how a few kilobytes become terabytes.

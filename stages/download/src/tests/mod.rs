@@ -3,6 +3,8 @@
 mod archives;
 mod bucket;
 mod files;
+mod hostile;
+mod nested;
 mod server;
 mod stores;
 mod web;

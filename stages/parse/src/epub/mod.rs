@@ -4,7 +4,7 @@
 mod package_document;
 
 use std::collections::HashSet;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 
 use docmill_api::{Page, StepContext, TextKind};
 
@@ -75,7 +75,11 @@ fn chapters(book: &Book, parts: &mut Parts<'_>, cx: &StepContext) -> Result<Pars
         }
     }
     if lost * 2 > seen.len() {
-        return Err(ReadError::Broken(format!("{lost} of {} chapters are not in the archive", seen.len())));
+        let all = seen.len();
+        return Err(ReadError::Broken(match &parts.damage {
+            Some(why) => format!("{lost} of {all} chapters cannot be read: {why}"),
+            None => format!("{lost} of {all} chapters are not in the archive"),
+        }));
     }
     let mut parsed = Parsed::new("epub", TextKind::Markdown, text);
     parsed.pages = pages;
@@ -86,18 +90,29 @@ fn chapters(book: &Book, parts: &mut Parts<'_>, cx: &StepContext) -> Result<Pars
 struct Parts<'a> {
     archive: package::Archive<'a>,
     left: u64,
+    /// Why the last part that is there could not be read.
+    damage: Option<String>,
 }
 
 impl<'a> Parts<'a> {
     fn open(bytes: &'a [u8]) -> Result<Self, ReadError> {
-        Ok(Self { archive: package::open(bytes)?, left: MAX_MARKUP })
+        Ok(Self { archive: package::open(bytes)?, left: MAX_MARKUP, damage: None })
     }
 
     /// One part, decoded; `None` where there is no such part, or no text in it.
     fn text(&mut self, path: &str) -> Result<Option<String>, ReadError> {
         let Ok(part) = self.archive.by_name(path) else { return Ok(None) };
         let mut bytes = Vec::new();
-        let Ok(_) = part.take(self.left + 1).read_to_end(&mut bytes) else { return Ok(None) };
+        match part.take(self.left + 1).read_to_end(&mut bytes) {
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::OutOfMemory => {
+                return Err(ReadError::TooLarge("a chapter that memory does not hold".to_owned()));
+            }
+            Err(error) => {
+                self.damage = Some(brief(&error.to_string()));
+                return Ok(None);
+            }
+        }
         self.left = self
             .left
             .checked_sub(bytes.len() as u64)

@@ -114,6 +114,8 @@ struct Prose {
     out: String,
     /// Names of the open elements.
     open: Vec<String>,
+    /// How many of them stand between a title and what it is the title of.
+    wrappers: usize,
     /// What is written before the next word: a heading's marks, a dash.
     mark: String,
     /// Depth of the first title, from which headings count.
@@ -135,6 +137,7 @@ impl Prose {
             keeps_lines,
             out: String::new(),
             open: Vec::new(),
+            wrappers: 0,
             mark: String::new(),
             top: None,
             preformatted: 0,
@@ -200,6 +203,7 @@ impl Prose {
         let name: &str = local.as_ref();
         self.flush_html();
         self.open.push(name.to_owned());
+        self.wrappers += usize::from(WRAPPERS.contains(&name));
         if self.unread.is_some() {
             return;
         }
@@ -244,6 +248,7 @@ impl Prose {
         }
         self.flush_html();
         let name = self.open.pop().unwrap_or_default();
+        self.wrappers -= usize::from(WRAPPERS.contains(&name.as_str()));
         if PREFORMATTED.contains(&name.as_str()) {
             self.preformatted = self.preformatted.saturating_sub(1);
             if !self.keeps_lines && self.preformatted == 0 {
@@ -278,13 +283,15 @@ impl Prose {
         }
     }
 
+    /// Whether there is anything on the last line. Not by going back to its beginning: all of a document may be one line.
     fn line_is_begun(&self) -> bool {
-        self.out.rsplit('\n').next().is_some_and(|line| !line.trim().is_empty())
+        let last = self.out.chars().rev().find(|c| *c == '\n' || !c.is_whitespace());
+        last.is_some_and(|last| last != '\n')
     }
 
     /// How deep the title that was just opened stands, from 1.
     fn level(&mut self) -> usize {
-        let around = self.open.iter().filter(|name| !WRAPPERS.contains(&name.as_str())).count();
+        let around = self.open.len() - self.wrappers;
         let top = *self.top.get_or_insert(around);
         (around.saturating_sub(top) + 1).clamp(1, 6)
     }
@@ -395,6 +402,18 @@ mod tests {
             &*parsed.content,
             "# Zant\n\n## The quorvex\n\nSleeps until thaw.\n\n- one\n\n```\n   let x = 1;\n```\n"
         );
+    }
+
+    #[test]
+    fn work_grows_with_the_document_however_long_its_lines_are() {
+        // Going back to the beginning of the line for each paragraph, or through all that is open for each title, would
+        // take hours.
+        const MANY: usize = 100_000;
+        let line = format!("<article>{}</article>", "<para>The quorvex sleeps until thaw.</para>".repeat(MANY));
+        let parsed = prose(&line, false);
+        assert_eq!((parsed.lines, parsed.content.matches("\n\n").count()), (false, MANY - 1));
+        let sections = "<section><title>Zant</title>".repeat(MANY) + &"</section>".repeat(MANY);
+        assert_eq!(prose(&sections, false).content.matches("###### Zant").count(), MANY - 5);
     }
 
     #[test]

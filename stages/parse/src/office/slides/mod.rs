@@ -24,17 +24,20 @@ pub(super) fn read(input: &Input<'_>, cx: &StepContext) -> Result<Parsed, ReadEr
     let relations = parts.relations(&presentation, cx)?;
     let authors = extras::authors(&relations, &mut parts, cx)?;
     let mut out = Out::default();
-    let mut lost = Vec::new();
+    let (mut lost, mut first) = (Vec::new(), None);
     for (index, slide) in slides(&presentation, &relations, &mut parts, cx)?.iter().enumerate() {
         let number = index + 1;
         out.begin_page();
         match write_slide(number, slide, &mut parts, &authors, &mut out, cx) {
-            Err(ReadError::Broken(_)) => lost.push(number),
+            Err(ReadError::Broken(why)) => {
+                lost.push(number);
+                first.get_or_insert(format!("slide {number} cannot be read: {why}"));
+            }
             outcome => outcome?,
         }
     }
-    match (out.is_empty(), lost.first()) {
-        (true, Some(first)) => Err(ReadError::Broken(format!("slide {first} cannot be read"))),
+    match (out.is_empty(), first) {
+        (true, Some(why)) => Err(ReadError::Broken(why)),
         (true, None) => Err(ReadError::Skipped("empty presentation".to_owned())),
         (false, first) => {
             let parsed = out.finish("pptx", title);
