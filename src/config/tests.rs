@@ -205,6 +205,26 @@ fn a_place_lies_within_its_line_whatever_ends_it() {
     }
 }
 
+#[test]
+fn a_path_is_written_as_toml_reads_it() {
+    let keys = ["", "a", "a b", ".py", "a\nb", "\r\n", "\"", "'", "'\"\n", "\\", "\u{0}\u{7f}", "é", "1.5"];
+    for key in keys {
+        let path = vec!["stages".to_owned(), key.to_owned(), "x".to_owned()];
+        let written = crate::plan::dotted(&path);
+        let read = toml_edit::Key::parse(&written).unwrap_or_else(|error| panic!("{written}: {error}"));
+        assert!(read.iter().map(toml_edit::Key::get).eq(&path), "{written}");
+    }
+}
+
+#[test]
+fn a_key_that_is_a_number_is_no_item_of_a_list() {
+    let text = format!("{PIPELINE}[stages.chunk.types]\n18446744073709551615 = 5\n7 = 5\n");
+    let found = told(&plan_with(&text, &[], &[]).expect_err("no tables"));
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found[0].contains("`18446744073709551615` in stage `chunk` must be a table"), "{found:?}");
+    assert!(found[1].contains("`7` in stage `chunk` must be a table"), "{found:?}");
+}
+
 fn shown(all: &Diagnostics) -> String {
     render_all(all)
 }

@@ -130,9 +130,8 @@ pub(super) fn value(cx: &mut Checker<'_>, what: &str, ty: &FieldType, given: &Va
         _ => match scalar(ty, given) {
             Ok(value) => Some(value),
             Err((code, help)) => {
-                let name = path.last().map_or("", String::as_str);
-                let message =
-                    format!("{} in {what} must be {}, found {}", name_of(name, path), ty.describe(), found(given));
+                let name = name_of(cx.raw, path);
+                let message = format!("{name} in {what} must be {}, found {}", ty.describe(), found(given));
                 cx.error(code, cx.raw.value(path), message, help);
                 None
             }
@@ -140,10 +139,11 @@ pub(super) fn value(cx: &mut Checker<'_>, what: &str, ty: &FieldType, given: &Va
     }
 }
 
-/// A list's item is called by its list.
-fn name_of(name: &str, path: &[String]) -> String {
-    match (name.parse::<usize>(), path.len().checked_sub(2).and_then(|index| path.get(index))) {
-        (Ok(index), Some(list)) => format!("item {} of `{list}`", index + 1),
+/// A list's item is called by its list; a table may have numbers for keys, too.
+fn name_of(raw: &RawPipeline, path: &[String]) -> String {
+    let Some((name, of)) = path.split_last() else { return String::new() };
+    match (raw.get(of), name.parse::<usize>(), of.last()) {
+        (Some(Value::Array(_)), Ok(index), Some(list)) => format!("item {} of `{list}`", index + 1),
         _ => format!("`{name}`"),
     }
 }

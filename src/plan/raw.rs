@@ -3,7 +3,6 @@
 //! `config` makes it; the plan reads it and never sees a file, a variable or an argument.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::ops::Range;
 use std::path::PathBuf;
 
@@ -150,21 +149,8 @@ fn floor_boundary(text: &str, at: usize) -> usize {
     (0..=at).rev().find(|position| text.is_char_boundary(*position)).unwrap_or(0)
 }
 
-/// A path as TOML writes it: `stages.chunk.types.".py".tokens`.
+/// A path as TOML writes it: `stages.chunk.types.".py".tokens`. Not as it writes values: a key stands on one line.
 #[must_use]
 pub fn dotted(path: &[String]) -> String {
-    path.iter().map(|key| Quoted(key).to_string()).collect::<Vec<_>>().join(".")
-}
-
-/// A key in TOML: quoted where it has to be.
-struct Quoted<'a>(&'a str);
-
-impl fmt::Display for Quoted<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let bare = |symbol: char| symbol.is_ascii_alphanumeric() || symbol == '-' || symbol == '_';
-        if !self.0.is_empty() && self.0.chars().all(bare) {
-            return f.write_str(self.0);
-        }
-        write!(f, "{}", toml::Value::String(self.0.to_owned()))
-    }
+    path.iter().map(|key| toml_edit::Key::new(key.as_str()).to_string()).collect::<Vec<_>>().join(".")
 }

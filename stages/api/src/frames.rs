@@ -194,8 +194,9 @@ impl ChunksHeader {
         Ok(Chunks { part: self.part, title: self.title, items })
     }
 
-    fn text_bytes(&self) -> usize {
-        self.items.iter().map(|item| item.bytes).sum()
+    /// The bytes of all texts; `None` where no body could hold them.
+    fn text_bytes(&self) -> Option<usize> {
+        self.items.iter().try_fold(0_usize, |sum, item| sum.checked_add(item.bytes))
     }
 }
 
@@ -250,11 +251,13 @@ pub fn join(header: Header, body: Bytes) -> io::Result<Payload> {
         }
         Header::Chunks { chunks } => Payload::Chunks(chunks.restore(&text_of(&body)?)?),
         Header::Vectors { chunks, dimensions } => {
-            let text_bytes = chunks.text_bytes();
-            if body.len() < text_bytes || body.len() - text_bytes != chunks.items.len() * dimensions * 4 {
-                return Err(invalid("the vectors do not fit the body"));
+            let misfit = || invalid("the vectors do not fit the body");
+            let texts = chunks.text_bytes().filter(|texts| *texts <= body.len()).ok_or_else(misfit)?;
+            let (texts, floats) = body.split_at(texts);
+            if chunks.items.len().checked_mul(dimensions).and_then(|values| values.checked_mul(4)) != Some(floats.len())
+            {
+                return Err(misfit());
             }
-            let (texts, floats) = body.split_at(text_bytes);
             let values = floats.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
             let chunks = chunks.restore(&text_of(texts)?)?;
             Payload::Vectors(Vectors { chunks, dimensions, values })
@@ -325,6 +328,38 @@ pub fn write(to: &mut impl Write, message: &Message, body: &[u8]) -> io::Result<
     to.flush()
 }
 
+/// How much room is made on the word of the other side: one that announces 4 GiB and sends nothing gets no more.
+const RESERVE: usize = 1 << 20;
+
+/// How much is read next into room of its own: as much again as has come.
+fn next_step(come: usize, length: usize) -> usize {
+    come.max(RESERVE).min(length - come)
+}
+
+fn came_whole(step: usize, count: usize) -> io::Result<()> {
+    if count == step { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+}
+
+fn read_bytes(from: &mut impl Read, length: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    while bytes.len() < length {
+        let step = next_step(bytes.len(), length);
+        bytes.reserve_exact(step);
+        came_whole(step, from.by_ref().take(step as u64).read_to_end(&mut bytes)?)?;
+    }
+    Ok(bytes)
+}
+
+async fn read_bytes_async(from: &mut (impl AsyncRead + Unpin), length: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    while bytes.len() < length {
+        let step = next_step(bytes.len(), length);
+        bytes.reserve_exact(step);
+        came_whole(step, (&mut *from).take(step as u64).read_to_end(&mut bytes).await?)?;
+    }
+    Ok(bytes)
+}
+
 /// Reads a frame, or `None` where the other side has closed between two frames.
 ///
 /// # Errors
@@ -341,12 +376,10 @@ pub fn read(from: &mut impl Read) -> io::Result<Option<(Message, Bytes)>> {
             Err(error) => return Err(error),
         }
     }
-    let mut header = vec![0; header_length(length)?];
-    from.read_exact(&mut header)?;
+    let header = read_bytes(from, header_length(length)?)?;
     let mut length = [0; 8];
     from.read_exact(&mut length)?;
-    let mut body = vec![0; body_length(length)?];
-    from.read_exact(&mut body)?;
+    let body = read_bytes(from, body_length(length)?)?;
     Ok(Some((serde_json::from_slice(&header)?, body.into())))
 }
 
@@ -370,12 +403,10 @@ pub async fn read_async(from: &mut (impl AsyncRead + Unpin)) -> io::Result<Optio
         0 => return Ok(None),
         count => from.read_exact(&mut length[count..]).await?,
     };
-    let mut header = vec![0; header_length(length)?];
-    from.read_exact(&mut header).await?;
+    let header = read_bytes_async(from, header_length(length)?).await?;
     let mut length = [0; 8];
     from.read_exact(&mut length).await?;
-    let mut body = vec![0; body_length(length)?];
-    from.read_exact(&mut body).await?;
+    let body = read_bytes_async(from, body_length(length)?).await?;
     Ok(Some((serde_json::from_slice(&header)?, body.into())))
 }
 
@@ -394,61 +425,4 @@ pub fn input(record: &Record, timeout_ms: u64) -> (Message, Body) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn samples() -> Vec<Payload> {
-        let chunk = |ordinal, text: &str| Chunk {
-            ordinal,
-            text: text.into(),
-            tokens: 3,
-            page: Some(2),
-            line_start: Some(1),
-            line_end: None,
-            heading: vec!["a \"quoted\" heading".to_owned()].into(),
-        };
-        let chunks = Chunks { part: Part::Chunk, title: None, items: vec![chunk(0, "één"), chunk(1, "two\n")] };
-        vec![
-            Payload::Reference(Reference::default()),
-            Payload::Blob(Blob { bytes: Bytes::from_static(b"\x00\xff") }),
-            Payload::Text(Text {
-                content: "# Títle\ntext".into(),
-                kind: TextKind::Code("rust".into()),
-                title: Some("Títle".into()),
-                pages: vec![Page { offset: 9, number: 2 }].into(),
-                blocks: vec![Block { start: 0, end: 8, depth: 0, name: "fn títle".into() }].into(),
-                lines: true,
-            }),
-            Payload::Chunks(chunks.clone()),
-            Payload::Vectors(Vectors { chunks, dimensions: 2, values: vec![0.5, -1.0, 3.25, 0.0].into() }),
-        ]
-    }
-
-    #[test]
-    fn every_payload_survives_the_way_through_a_frame() {
-        for payload in samples() {
-            let (header, body) = split(&payload);
-            let joined = join(header, Bytes::copy_from_slice(body.as_ref())).expect("its own frame is read");
-            assert_eq!(format!("{joined:?}"), format!("{payload:?}"));
-        }
-    }
-
-    #[test]
-    fn a_cut_or_senseless_frame_is_an_error_and_an_end_between_frames_is_none() {
-        let mut bytes = Vec::new();
-        write(&mut bytes, &Message::End { skip: Some("empty".into()) }, b"body").expect("written");
-        for cut in 1..bytes.len() {
-            assert!(read(&mut &bytes[..cut]).is_err(), "cut at {cut}");
-        }
-        assert!(matches!(read(&mut &bytes[..0]), Ok(None)));
-        assert!(matches!(read(&mut &bytes[..]), Ok(Some((Message::End { skip: Some(_) }, _)))));
-        assert!(read(&mut &[0xff_u8; 64][..]).is_err(), "a header of 4 GB is refused before it is read");
-    }
-
-    #[test]
-    fn a_body_that_does_not_fit_its_header_is_refused() {
-        let (header, body) = split(&samples()[4]);
-        let short = Bytes::copy_from_slice(&body.as_ref()[..body.as_ref().len() - 1]);
-        assert!(join(header, short).is_err());
-    }
-}
+mod tests;
