@@ -156,13 +156,14 @@ impl Intake {
             self.enter(item, &mut listed);
         }
         let verdicts = self.verdicts(&listed).await?;
-        for ((document, item), verdict) in listed.into_iter().zip(verdicts) {
+        for ((mut document, item), verdict) in listed.into_iter().zip(verdicts) {
             match verdict {
                 Verdict::AsBefore(before) => {
                     self.shared.under_way.leave(&document.id);
                     self.count_as_before(&document, before);
                 }
-                Verdict::TakeIn(past) => {
+                Verdict::TakeIn(past, known) => {
+                    document.known = known;
                     waiting.push_back(Waiting { document, item, past, door: self.origin.keep_open() });
                 }
             }
@@ -201,7 +202,7 @@ impl Intake {
     /// What is to be done with documents that were listed.
     async fn verdicts(&self, listed: &[(Document, SourceItem)]) -> Option<Vec<Verdict>> {
         let Some(memory) = self.shared.memory.get() else {
-            return Some(listed.iter().map(|_| Verdict::TakeIn(Past::default())).collect());
+            return Some(listed.iter().map(|_| Verdict::TakeIn(Past::default(), None)).collect());
         };
         let asked: Vec<_> = listed.iter().map(|(document, item)| (document.id, item)).collect();
         match memory.look(&asked).await {

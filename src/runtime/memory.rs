@@ -6,7 +6,9 @@
 
 use std::sync::Arc;
 
-use docmill_api::{Digest, Document, ErrorClass, MEMBER_MARK, Rest, Settled, SourceItem, StageError, canonical_uri};
+use docmill_api::{
+    Digest, Document, ErrorClass, Known, MEMBER_MARK, Rest, Settled, SourceItem, StageError, canonical_uri,
+};
 
 use super::delivery::Delivery;
 use crate::ledger::{Accepted, Change, Ended, Entry, Ledger, LedgerError, RunEntry, State};
@@ -46,7 +48,8 @@ pub(crate) struct Past {
 #[derive(Debug)]
 pub(crate) enum Verdict {
     AsBefore(AsBefore),
-    TakeIn(Past),
+    /// With what it ended with before, where its listing does not tell whether it is still that.
+    TakeIn(Past, Option<Known>),
 }
 
 impl Memory {
@@ -75,11 +78,19 @@ impl Memory {
         let entries = self.ledger.look(ids).await.map_err(unusable)?;
         let verdict = |(item, entry): (&SourceItem, Option<Entry>)| {
             let Some(entry) = entry.filter(|entry| !item.gone && self.is_ours(entry)) else {
-                return Verdict::TakeIn(Past::default());
+                return Verdict::TakeIn(Past::default(), None);
             };
             let same = !entry.open && item.stamp.is_some() && entry.stamp == item.stamp;
-            let before = if same && self.is_of_this_pipeline(&entry) { as_before_of(&entry) } else { None };
-            before.map_or(Verdict::TakeIn(Past { doubt: entry.open, kept: entry.kept.is_some() }), Verdict::AsBefore)
+            let before = as_before_of(&entry).filter(|_| !entry.open && self.is_of_this_pipeline(&entry));
+            match before {
+                Some(before) if same => Verdict::AsBefore(before),
+                before => {
+                    let past = Past { doubt: entry.open, kept: entry.kept.is_some() };
+                    let may_be = before.is_some() && item.stamp.is_none();
+                    let known = entry.stamp.zip(entry.content).filter(|_| may_be);
+                    Verdict::TakeIn(past, known.map(|(stamp, content)| Known { stamp, content }))
+                }
+            }
         };
         Ok(listed.iter().map(|(_, item)| *item).zip(entries).map(verdict).collect())
     }

@@ -18,7 +18,9 @@ use std::process::Output;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{CWD, FileType, Mode, mknodat};
+use docmill::query::Mode;
+use docmill_api::Filter;
+use rustix::fs::{CWD, FileType, mknodat};
 use serde_json::Value;
 
 use super::pipeline::mill::{Mill, block_on};
@@ -27,8 +29,9 @@ use super::waiting::within;
 /// When a run that hangs is given up. No outcome depends on it.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// What a child may use of memory, and the engine for documents.
-const CHILD: u64 = 512 << 20;
+/// What a child may use of memory, and the engine for documents. The program itself counts as a child's, and is some
+/// 400 MiB unoptimised; so does what other documents have left in a child.
+const CHILD: u64 = 1 << 30;
 const ENGINE: u64 = 256 << 20;
 
 /// What the program takes before the first document, unoptimised; and what documents may take beyond `run.memory`: one
@@ -204,7 +207,7 @@ fn outcomes(mill: &Mill, report: &Value) -> BTreeMap<String, Ended> {
 }
 
 fn make_pipe(path: &Path) {
-    mknodat(CWD, path, FileType::Fifo, Mode::from_raw_mode(0o600), 0).expect("a pipe");
+    mknodat(CWD, path, FileType::Fifo, rustix::fs::Mode::from_raw_mode(0o600), 0).expect("a pipe");
 }
 
 /// That nothing a terminal obeys, and nothing that turns its text around, is in what was printed.
@@ -257,10 +260,12 @@ fn each_comes_to_its_end_and_costs_nobody_else() {
 
         let peak = report["peak_rss_bytes"].as_u64().expect("a number");
         assert!(peak < ENGINE + BEYOND + ITSELF + 2 * CHILD, "{peak}");
-        let rows = mill.store().await.rows().await;
-        let text: usize = rows.values().map(|row| row.text.len()).sum();
-        assert!(text < 16 << 20, "no bomb went off in a text: {text}");
-        assert!(rows.values().all(|row| !row.text.contains("root:")), "no file of the machine's was read");
+        let tokens = report["tokens"].as_u64().expect("a number");
+        assert!(tokens < 1_000_000, "no bomb went off in a text: {tokens}");
+        let store = mill.store().await;
+        assert!(!store.ask(Mode::Text, "rye", &Filter::default()).await.is_empty(), "what bombs say is there");
+        let found = store.ask(Mode::Text, "root", &Filter::default()).await;
+        assert!(found.iter().all(|row| !row.text.contains("root:")), "no file of the machine's was read");
 
         // In words as in JSON, and a second run is no other.
         assert_printable(&ran.stderr, "the run");

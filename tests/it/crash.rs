@@ -92,7 +92,7 @@ pub(crate) fn run(mill: &Mill, inputs: &[&str]) -> Value {
     serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}"))
 }
 
-fn run_until(mill: &Mill, point: &str, passage: usize) {
+pub(crate) fn run_until(mill: &Mill, point: &str, passage: usize) {
     let mut command = mill.command("run");
     command.args(["--ui", "none"]).env("DOCMILL_CRASH_AT", format!("{point}:{passage}"));
     let ended = within(PATIENCE, &mut command).expect("an end");

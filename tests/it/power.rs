@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::crash::{Rows, rows, run, write_documents};
+use super::crash::{Rows, assert_mended, forget_all, rows, run, run_until, write_documents};
 use super::pipeline::mill::{Mill, block_on};
 use super::waiting::within;
 
@@ -84,6 +84,33 @@ async fn assert_whole(mill: &Mill, known: &BTreeSet<String>, expected: &Rows, cu
     // What archives and mails were found in is opened always, and counts as skipped.
     assert!(unchanged as usize >= known.len(), "cut {cut}: {known:?} {report}");
     assert_eq!(&rows(mill).await, expected, "cut {cut}");
+}
+
+/// Around every barrier, and what the ledger is told behind it.
+const BARRIERS: [(&str, usize); 8] = [
+    ("ledger.accepted", 12),
+    ("store.after", 1),
+    ("lancedb.syncing", 1),
+    ("lancedb.syncing", 2),
+    ("lancedb.synced", 2),
+    ("ledger.sealed", 1),
+    ("ledger.ended", 1),
+    ("lancedb.pruned", 1),
+];
+
+#[test]
+fn a_run_with_barriers_is_whole_after_a_kill_at_any_of_them() {
+    block_on(async || {
+        let mill = Mill::new().set("run.durability=\"power\"");
+        write_documents(&mill, "millet");
+        run(&mill, &[]);
+        let expected = rows(&mill).await;
+        for (point, passage) in BARRIERS {
+            forget_all(&mill);
+            run_until(&mill, point, passage);
+            assert_mended(&mill, &expected, &format!("{point}:{passage}")).await;
+        }
+    });
 }
 
 #[test]

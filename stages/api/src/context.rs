@@ -70,6 +70,7 @@ impl StepContext {
 pub struct Outputs {
     records: Vec<Record>,
     skip: Option<String>,
+    as_known: bool,
     found: Vec<SourceItem>,
     bytes: u64,
     quota: Option<u64>,
@@ -102,6 +103,19 @@ impl Outputs {
         let mut outputs = Self::new();
         outputs.skip(reason);
         outputs
+    }
+
+    /// No record, because the document's content is what it was: see [`crate::Document::known`]. The engine gives the
+    /// document the end that it had.
+    #[must_use]
+    pub fn as_known() -> Self {
+        Self { as_known: true, ..Self::default() }
+    }
+
+    /// Whether the content is what it was, for the engine.
+    #[must_use]
+    pub fn is_as_known(&self) -> bool {
+        self.as_known
     }
 
     /// Adds a record.

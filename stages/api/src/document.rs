@@ -129,9 +129,23 @@ pub struct Document {
     pub content: Option<Digest>,
     /// Where the bytes are, signature parameters included; never stored.
     pub location: String,
-    /// See [`SourceItem::stamp`]; never stored.
+    /// See [`SourceItem::stamp`]; never stored. A stage that reads the bytes sets it where the listing could not, and finds
+    /// it in `known` the next time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stamp: Option<String>,
+    /// What an earlier run ended with, where the listing told nothing of it: a stage that can ask for nothing but what is
+    /// other does so, and says [`crate::Outputs::as_known`] where nothing is. Never stored, and no child sees it.
+    #[serde(skip)]
+    pub known: Option<Known>,
+}
+
+/// The content that a document ended with before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// What told it from others: [`Document::stamp`], as the stage set it.
+    pub stamp: String,
+    /// Its hash.
+    pub content: Digest,
 }
 
 impl Document {
@@ -158,6 +172,7 @@ impl Document {
             content: None,
             location: item.uri,
             stamp: item.stamp,
+            known: None,
         }
     }
 

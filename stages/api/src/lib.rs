@@ -52,7 +52,7 @@ pub mod units;
 
 pub use async_trait::async_trait;
 pub use context::{Context, Outputs, Step, StepContext, Work, one_shot};
-pub use document::{Digest, Document, MEMBER_MARK, SourceItem, canonical_uri};
+pub use document::{Digest, Document, Known, MEMBER_MARK, SourceItem, canonical_uri};
 pub use error::{ErrorClass, StageError};
 pub use factory::{BuildContext, Embedding, ErasedFactory, Issue, Ports, Registry, StageFactory, defaults};
 pub use paid::{Paid, PaidResults};

@@ -84,7 +84,8 @@ impl Download {
             }
         }
         let key = self.key(&address).await;
-        let about = About { name: document.filename.clone(), declared: document.media_type.clone() };
+        let known = document.known.as_ref().map(|known| known.stamp.clone());
+        let about = About { name: document.filename.clone(), declared: document.media_type.clone(), known };
         let loaded = self.load(cx, &address, &key, about).await?;
         self.conclude(cx, document, &address, &key, loaded).await
     }
@@ -98,6 +99,9 @@ impl Download {
         key: &str,
         loaded: Loaded,
     ) -> Result<Outputs, StageError> {
+        if matches!(loaded.source, Source::AsKnown) {
+            return Ok(Outputs::as_known());
+        }
         let holds = loaded.source.holds();
         if holds == Holds::Itself {
             return Ok(loaded.emit(document));
@@ -158,6 +162,7 @@ impl Loaded {
         document.size = Some(content.bytes.len() as u64);
         document.media_type = Some(content.media_type);
         document.content = Some(content.digest);
+        document.stamp = document.stamp.or(self.stamp);
         Outputs::one(Record { document: Arc::new(document), payload: Payload::Blob(Blob { bytes: content.bytes }) })
     }
 }

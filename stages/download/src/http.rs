@@ -7,7 +7,10 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use docmill_api::StageError;
 use docmill_net::{FetchError, Guard};
-use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, LAST_MODIFIED, RETRY_AFTER};
+use reqwest::header::{
+    CONTENT_LENGTH, CONTENT_TYPE, DATE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH,
+    LAST_MODIFIED, RETRY_AFTER,
+};
 use reqwest::{Client, Response, StatusCode};
 use url::Url;
 
@@ -38,6 +41,38 @@ pub(crate) struct Fetched {
     pub(crate) name: String,
     pub(crate) etag: Option<String>,
     pub(crate) last_modified: Option<String>,
+    /// What a later request may ask with, for nothing but other content.
+    pub(crate) stamp: Option<String>,
+}
+
+/// How a stamp of each kind begins.
+const BY_TAG: &str = "etag ";
+const BY_TIME: &str = "modified ";
+
+/// How long before the answer a content must have been written for its time to tell: these times are in whole seconds,
+/// and what was written twice within one has one time for two contents.
+const SETTLED: chrono::TimeDelta = chrono::TimeDelta::seconds(2);
+
+/// What tells an answer's content from others, by the server's word: its tag, or the time of its last change.
+fn stamp(headers: &HeaderMap) -> Option<String> {
+    if let Some(tag) = text(headers, &ETAG).filter(|tag| tag.len() <= KEPT) {
+        return Some(format!("{BY_TAG}{tag}"));
+    }
+    let modified = text(headers, &LAST_MODIFIED)?;
+    let time = |text: &str| DateTime::parse_from_rfc2822(text).ok();
+    // By the server's own clock, where it says what that is.
+    let now = text(headers, &DATE).and_then(time).unwrap_or_else(|| Utc::now().into());
+    (now - time(modified)? >= SETTLED).then(|| format!("{BY_TIME}{modified}"))
+}
+
+/// The header that asks for nothing but other content.
+fn condition(known: &str) -> Option<(HeaderName, HeaderValue)> {
+    let (name, value) = match (known.strip_prefix(BY_TAG), known.strip_prefix(BY_TIME)) {
+        (Some(tag), _) => (IF_NONE_MATCH, tag),
+        (_, Some(time)) => (IF_MODIFIED_SINCE, time),
+        _ => return None,
+    };
+    Some((name, HeaderValue::from_str(value).ok()?))
 }
 
 impl Http {
@@ -46,11 +81,17 @@ impl Http {
         Ok(Self { client, guard, limits: Limits::of(config), redirects: config.redirects })
     }
 
-    /// Follows redirects to an answer and reads it.
-    pub(crate) async fn fetch(&self, url: Url, name: &str) -> Result<Fetched, StageError> {
-        let (response, url) =
-            docmill_net::follow(&self.client, &self.guard, url, self.redirects).await.map_err(failure)?;
-        self.read(response, &url, name).await
+    /// Follows redirects to an answer and reads it; `None` where the server says that the content is what `known` stamped.
+    pub(crate) async fn fetch(&self, url: Url, name: &str, known: Option<&str>) -> Result<Option<Fetched>, StageError> {
+        let condition = known.and_then(condition);
+        let is_conditional = condition.is_some();
+        let headers: HeaderMap = condition.into_iter().collect();
+        let answer = docmill_net::follow_with(&self.client, &self.guard, url, self.redirects, &headers).await;
+        let (response, url) = answer.map_err(failure)?;
+        if is_conditional && response.status() == StatusCode::NOT_MODIFIED {
+            return Ok(None);
+        }
+        self.read(response, &url, name).await.map(Some)
     }
 
     async fn read(&self, mut response: Response, url: &Url, name: &str) -> Result<Fetched, StageError> {
@@ -71,6 +112,7 @@ impl Http {
         }
         let body = finish_body(collector).await?;
         let headers = response.headers();
+        let stamp = stamp(headers);
         let kept = |name: &HeaderName| text(headers, name).filter(|value| value.len() <= KEPT).map(str::to_owned);
         Ok(Fetched {
             body,
@@ -78,6 +120,7 @@ impl Http {
             name: last,
             etag: kept(&ETAG),
             last_modified: kept(&LAST_MODIFIED),
+            stamp,
         })
     }
 }

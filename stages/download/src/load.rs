@@ -46,6 +46,14 @@ pub(crate) struct Loaded {
     pub(crate) source: Source,
     /// What the server says of it, for the rows.
     pub(crate) marks: Vec<(&'static str, String)>,
+    /// What tells this content from others without reading it.
+    pub(crate) stamp: Option<String>,
+}
+
+impl From<Source> for Loaded {
+    fn from(source: Source) -> Self {
+        Self { source, marks: Vec::new(), stamp: None }
+    }
 }
 
 pub(crate) enum Source {
@@ -53,6 +61,8 @@ pub(crate) enum Source {
     Document(Content, Option<Window>),
     /// What begins as an archive, and is too large for anything else.
     Large(Window),
+    /// What it was, by the server's word.
+    AsKnown,
 }
 
 /// Which documents there are in what was loaded.
@@ -67,6 +77,7 @@ pub(crate) enum Holds {
 impl Source {
     pub(crate) fn holds(&self) -> Holds {
         match self {
+            Self::AsKnown => Holds::Itself,
             Self::Large(_) => Holds::Others,
             Self::Document(content, _) => match Kind::of(&content.media_type) {
                 None => Holds::Itself,
@@ -121,7 +132,7 @@ impl Download {
         let archive = self.container(cx, outer, key.to_owned()).await?;
         let (limits, member) = (self.limits, member.clone());
         let source = blocking(cx, move |is_cancelled| about.source(archive.read(&member, limits, is_cancelled)?));
-        Ok(Loaded { source: source.await?, marks: Vec::new() })
+        Ok(source.await?.into())
     }
 
     async fn load_base(&self, cx: &Context, base: &str, about: About) -> Result<Loaded, StageError> {
@@ -133,7 +144,7 @@ impl Download {
             let object = self.stores.get(&place, path, &about.name).await?;
             let marks = object.etag.map(|etag| ("etag", etag)).into_iter();
             let marks = marks.chain([("last_modified", object.last_modified)]).collect();
-            return Ok(Loaded { source: about.source_of(object.body).await?, marks });
+            return Ok(Loaded { source: about.source_of(object.body).await?, marks, stamp: None });
         }
         let url =
             Url::parse(base).map_err(|error| StageError::rejected(format!("its location is no address: {error}")))?;
@@ -143,14 +154,17 @@ impl Download {
             let limits = self.limits;
             let source =
                 blocking(cx, move |is_cancelled| about.source(file::read(&path, &about.name, &limits, is_cancelled)?));
-            return Ok(Loaded { source: source.await?, marks: Vec::new() });
+            return Ok(source.await?.into());
         }
-        let Fetched { body, declared, name, etag, last_modified } = self.http.fetch(url, &about.name).await?;
+        let Some(fetched) = self.http.fetch(url, &about.name, about.known.as_deref()).await? else {
+            return Ok(Source::AsKnown.into());
+        };
+        let Fetched { body, declared, name, etag, last_modified, stamp } = fetched;
         let name = if about.name.contains('.') { about.name } else { name };
-        let about = About { name, declared: declared.or(about.declared) };
+        let about = About { name, declared: declared.or(about.declared), known: None };
         let marks = [("etag", etag), ("last_modified", last_modified)];
         let marks = marks.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
-        Ok(Loaded { source: about.source_of(body).await?, marks })
+        Ok(Loaded { source: about.source_of(body).await?, marks, stamp })
     }
 
     /// An open container: the one that is kept, or opened now, by one of all who want it.
@@ -163,7 +177,7 @@ impl Download {
         async move {
             let slot = self.archives.slot(&container_key(&key, &address));
             let open = async {
-                let about = About { name: address.name(), declared: None };
+                let about = About { name: address.name(), declared: None, known: None };
                 let loaded = self.load(cx, &address, &key, about).await?;
                 match self.open(cx, &address, &key, &loaded.source).await? {
                     Some(archive) => Ok(Arc::new(archive)),
@@ -191,6 +205,7 @@ impl Download {
                 None => return Ok(None),
             },
             Source::Large(window) => (None, Ok(window.clone())),
+            Source::AsKnown => return Ok(None),
         };
         let share = match address.path.split_last() {
             Some((member, outer)) => {
@@ -237,6 +252,8 @@ pub(crate) fn container_key(key: &str, address: &Address) -> String {
 pub(crate) struct About {
     pub(crate) name: String,
     pub(crate) declared: Option<String>,
+    /// The stamp of the content that an earlier run ended with.
+    pub(crate) known: Option<String>,
 }
 
 impl About {

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::LOCATION;
+use reqwest::header::{HeaderMap, LOCATION};
 use reqwest::{Client, ClientBuilder, Response};
 use url::Url;
 
@@ -93,15 +93,24 @@ pub fn builder(user_agent: &str) -> ClientBuilder {
 ///
 /// # Errors
 /// See [`FetchError`].
-pub async fn follow(
+pub async fn follow(client: &Client, guard: &Guard, url: Url, redirects: u32) -> Result<(Response, Url), FetchError> {
+    follow_with(client, guard, url, redirects, &HeaderMap::new()).await
+}
+
+/// The same, with these headers in every request: no credentials, since they go wherever a redirect leads.
+///
+/// # Errors
+/// See [`FetchError`].
+pub async fn follow_with(
     client: &Client,
     guard: &Guard,
     mut url: Url,
     redirects: u32,
+    headers: &HeaderMap,
 ) -> Result<(Response, Url), FetchError> {
     for _ in 0..=redirects {
         guard.check(&url)?;
-        let response = client.get(url.clone()).send().await?;
+        let response = client.get(url.clone()).headers(headers.clone()).send().await?;
         // The resolver has seen to it; should a client ever dial past it, nothing of the answer is read.
         if let Some(peer) = response.remote_addr() {
             guard.address(peer.ip(), url.host_str())?;

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::time::Duration;
 
-use docmill_api::{ErrorClass, StageError};
+use docmill_api::{Context, Digest, ErrorClass, Known, StageError};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
@@ -172,4 +172,41 @@ async fn a_server_that_is_down_is_worth_another_attempt_and_its_link_stays_secre
     let failed = error(&stage(open()).await, &url).await;
     assert_eq!(failed.class, ErrorClass::Transient);
     assert!(failed.message.starts_with("cannot connect") && !failed.message.contains("secret"), "{failed}");
+}
+
+#[tokio::test]
+async fn a_server_that_has_nothing_new_is_believed_and_a_time_within_the_same_second_is_no_stamp() {
+    let dated = |modified: &str| {
+        let date = "Date: Sun, 01 Mar 2026 12:00:10 GMT\r\n";
+        text("200 OK", &format!("{date}Last-Modified: Sun, 01 Mar 2026 12:00:{modified} GMT\r\n"), "x")
+    };
+    let server = Server::start(&[
+        ("/old", dated("00")),
+        ("/fresh", dated("09")),
+        ("/tagged", text("200 OK", "ETag: W/\"7\"\r\n", "x")),
+        ("/same", b"HTTP/1.1 304 Not Modified\r\n\r\n".to_vec()),
+    ])
+    .await;
+    let stage = stage(open()).await;
+    let (old, _) = fetch(&stage, &server.url("/old")).await;
+    assert_eq!(old.stamp.as_deref(), Some("modified Sun, 01 Mar 2026 12:00:00 GMT"));
+    assert_eq!(fetch(&stage, &server.url("/fresh")).await.0.stamp, None, "it may have changed again since");
+    let (tagged, _) = fetch(&stage, &server.url("/tagged")).await;
+    assert_eq!(tagged.stamp.as_deref(), Some("etag W/\"7\""));
+
+    for (stamp, header) in [
+        ("etag W/\"7\"", "if-none-match: w/\"7\""),
+        ("modified Sun, 01 Mar 2026 12:00:00 GMT", "if-modified-since: sun, 01 mar 2026"),
+    ] {
+        let mut record = docmill_testkit::records::reference(&server.url("/same"));
+        let mut document = (*record.document).clone();
+        document.known = Some(Known { stamp: stamp.into(), content: Digest::of(&[b"x"]) });
+        record.document = std::sync::Arc::new(document);
+        let outputs = stage.process(&Context::detached(), record).await.expect("an answer");
+        assert!(outputs.is_as_known() && outputs.records().is_empty());
+        let request = server.requests.lock().unwrap().pop().unwrap().to_ascii_lowercase();
+        assert!(request.contains(header), "{request}");
+    }
+    // Nobody asked for nothing but something new, so this is no answer.
+    assert!(error(&stage, &server.url("/same")).await.message.contains("304"));
 }

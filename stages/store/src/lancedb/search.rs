@@ -134,8 +134,14 @@ async fn run(table: &Table, query: &Query<'_>, limit: usize, condition: Option<D
         Query::Vector(vector) => {
             let select = Select::columns(&columns("_distance"));
             let query = table.query().nearest_to(*vector)?.column(VECTOR).distance_type(DistanceType::Cosine);
-            // Without an index these two say nothing: all vectors are compared then.
-            let query = query.minimum_nprobes(PROBES)?.refine_factor(REFINE).limit(limit).select(select);
+            let indexed = table.list_indices().await?.iter().any(|index| index.columns == [VECTOR]);
+            // Without an index all vectors are compared, those without direction too.
+            let query = if indexed {
+                query.minimum_nprobes(PROBES)?.refine_factor(REFINE)
+            } else {
+                query.bypass_vector_index()
+            };
+            let query = query.limit(limit).select(select);
             (under(query, condition).execute().await?, Score::Distance)
         }
         Query::Words(text) => {
