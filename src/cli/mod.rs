@@ -168,7 +168,8 @@ fn log_to_stderr() {
             "docmill=warn,docmill_source=warn,docmill_download=warn,docmill_parse=error,docmill_store=warn",
         )
     });
-    // What is told of may be called anything, also what a terminal obeys. The line itself is coloured, so it is too late there.
+    // What is told of may be called anything, also what a terminal obeys. Not done to the whole line, which has colours of
+    // its own.
     let fields = debug_fn(|line, field, value| {
         let value = printable(&format!("{value:?}"));
         if field.name() == "message" { write!(line, "{value}") } else { write!(line, "{}={value}", field.name()) }
