@@ -112,7 +112,15 @@ fn begin(registry: &Registry, hello: Message) -> Result<Arc<dyn CpuStage>, Stage
 
 /// Limits the address space, to which the stack belongs. The run's report shows the memory that was used.
 fn limit_memory(bytes: u64) {
-    sandbox::limit(Resource::As, bytes.saturating_add(STACK_BYTES as u64));
+    sandbox::limit(Resource::As, bytes.saturating_add(STACK_BYTES as u64).saturating_add(mapped()));
+}
+
+/// What this process has mapped already, in bytes: the program, some hundred megabytes of addresses that no document takes.
+/// Nothing where the system does not tell.
+fn mapped() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let size = status.lines().find_map(|line| line.strip_prefix("VmSize:")?.trim().strip_suffix(" kB"));
+    size.and_then(|kibibytes| kibibytes.trim().parse::<u64>().ok()).map_or(0, |kibibytes| kibibytes * 1024)
 }
 
 /// Ends this process should it go on computing long after the time for one document, because nobody is there to kill it.
