@@ -100,7 +100,12 @@ fn blocks_of(content: &str, count: u8, length: u8, depth: u8) -> Arc<[Block]> {
     let block = |index: usize| {
         let start = content.floor_char_boundary(index * step);
         let end = content.floor_char_boundary(start + step * usize::from(length) / 64 + usize::from(length));
-        Block { start, end, depth: depth.wrapping_mul(u8::try_from(index).unwrap_or_default()) % 4, name: "fn f".into() }
+        Block {
+            start,
+            end,
+            depth: depth.wrapping_mul(u8::try_from(index).unwrap_or_default()) % 4,
+            name: "fn f".into(),
+        }
     };
     (0..count).map(block).collect()
 }

@@ -12,8 +12,26 @@ use libfuzzer_sys::fuzz_target;
 use serde_json::json;
 
 const NAMES: [&str; 20] = [
-    "a", "a.txt", "a.md", "a.html", "a.xml", "a.json", "a.csv", "a.rs", "a.svg", "a.eml", "a.pdf", "a.docx", "a.xlsm",
-    "a.odt", "a.epub", "a.doc", "a.msg", "a.zip", "Dockerfile.x", ".profile",
+    "a",
+    "a.txt",
+    "a.md",
+    "a.html",
+    "a.xml",
+    "a.json",
+    "a.csv",
+    "a.rs",
+    "a.svg",
+    "a.eml",
+    "a.pdf",
+    "a.docx",
+    "a.xlsm",
+    "a.odt",
+    "a.epub",
+    "a.doc",
+    "a.msg",
+    "a.zip",
+    "Dockerfile.x",
+    ".profile",
 ];
 
 const DECLARED: [Option<&str>; 8] = [
@@ -37,12 +55,8 @@ fuzz_target!(|data: &[u8]| {
     let mut download = DOWNLOAD.lock().unwrap_or_else(PoisonError::into_inner);
     let path = download.put(content);
     let uri = url::Url::from_file_path(&path).expect("an absolute path").to_string();
-    let item = SourceItem {
-        uri,
-        filename: name.to_owned(),
-        media_type: declared.map(str::to_owned),
-        ..SourceItem::default()
-    };
+    let item =
+        SourceItem { uri, filename: name.to_owned(), media_type: declared.map(str::to_owned), ..SourceItem::default() };
     let told = media_type(&download, item.clone());
     assert_eq!(told, media_type(&download, item), "told twice");
     std::fs::remove_file(path).expect("it was put there");

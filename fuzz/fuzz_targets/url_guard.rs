@@ -121,5 +121,6 @@ fn holds(block: &str, address: IpAddr) -> bool {
     };
     let Ok(base) = base.parse::<IpAddr>() else { return false };
     let prefix: usize = prefix.unwrap_or(128);
-    base.is_ipv4() == address.is_ipv4() && bits(base).chars().zip(bits(address).chars()).take(prefix).all(|(a, b)| a == b)
+    base.is_ipv4() == address.is_ipv4()
+        && bits(base).chars().zip(bits(address).chars()).take(prefix).all(|(a, b)| a == b)
 }
