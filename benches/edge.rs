@@ -42,6 +42,7 @@ fn main() {
         let raw = config::parse("bench.toml", PathBuf::new(), text, &[], std::iter::empty(), &registry).unwrap();
         let plan = Plan::from_raw(&raw, &registry, Machine { cpus: 1 }).unwrap().0;
         let options = RuntimeOptions {
+            services: docmill_api::Services::default(),
             alone: false,
             ledger: None,
             worker: WorkerProgram::current().unwrap(),

@@ -13,6 +13,7 @@ pub mod cli;
 pub mod config;
 pub mod control;
 pub mod ledger;
+pub mod load;
 pub mod monitor;
 pub mod plan;
 pub mod query;

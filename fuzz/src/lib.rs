@@ -54,6 +54,7 @@ pub fn node(kind: &str, set: &Value) -> Node {
         fingerprint: Digest::of(&[]),
         embedding: None,
         inputs: Vec::new(),
+        ..BuildContext::default()
     };
     now(factory.build(config, &context)).expect("its defaults are good")
 }

@@ -74,6 +74,7 @@ pub(super) fn run(
     (out, err): (&mut dyn Write, &mut dyn Write),
 ) -> anyhow::Result<u8> {
     let options = RuntimeOptions {
+        services: docmill_api::Services::default(),
         worker: WorkerProgram::current().context("cannot tell which program is running")?,
         ledger: None,
         inputs: Vec::new(),

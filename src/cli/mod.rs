@@ -18,6 +18,8 @@ pub mod progress;
 pub mod run;
 pub mod schema;
 pub mod search;
+mod services;
+pub mod simulate;
 mod socket;
 pub mod stages;
 
@@ -81,6 +83,8 @@ enum Command {
     Forget(forget::Args),
     /// Prints the vectors that the pipeline's model gives to texts
     Embed(embed::Args),
+    /// Simulates a model service, for load tests and tuning without paying
+    Simulate(simulate::Args),
     /// Looks whether this machine has what a pipeline needs, and how to mend what it lacks
     Doctor(doctor::Args),
     /// Prints the JSON Schema of pipeline.toml
@@ -139,6 +143,7 @@ pub fn main_with(register: impl FnOnce(&mut Registry)) -> ExitCode {
         Command::Man(args) => man::run(&args, &mut out),
         Command::Init(args) => init::run(&args, &registry, &mut out, &mut err),
         Command::Embed(args) => embed::run(&args, &registry, &mut out, &mut err),
+        Command::Simulate(args) => simulate::run(&args, &mut out, &mut err),
         Command::Doctor(args) => doctor::run(&args, &registry, &mut out, &mut err),
         Command::Schema(args) => schema::run(&args, &registry, &mut out),
         Command::StageWorker => crate::runtime::serve_stage_worker(&registry).map(|()| 0).map_err(Into::into),

@@ -64,5 +64,6 @@ fn context(plan: &Plan, stage: &StagePlan) -> BuildContext {
         fingerprint: plan.fingerprint,
         embedding: stage.embedding.clone(),
         inputs: Vec::new(),
+        ..BuildContext::default()
     }
 }

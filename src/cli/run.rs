@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
-use docmill_api::{Registry, SourceItem, StageError};
+use docmill_api::{Registry, Services, SourceItem, StageError};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -13,6 +13,7 @@ use super::ENVIRONMENT;
 use super::dry_run;
 use super::pipeline_args::{CONFIGURATION, Format, PipelineArgs, refuse_usage};
 use super::progress::{Progress, Ui};
+use super::services;
 use super::socket::Socket;
 use crate::control::Command;
 use crate::ledger::Ledger;
@@ -173,7 +174,9 @@ pub(super) fn carry_out(
     ui: Ui,
     err: &mut dyn Write,
 ) -> anyhow::Result<Result<Ran, u8>> {
+    let services = Services::with_learned(services::learned(&plan));
     let options = RuntimeOptions {
+        services: services.clone(),
         ledger: Some(Arc::clone(&state.ledger)),
         worker: WorkerProgram::current().context("cannot tell which program is running")?,
         inputs: work.inputs,
@@ -184,7 +187,8 @@ pub(super) fn carry_out(
         watch_polls: false,
     };
     let event_loop = super::event_loop().context("cannot start the event loop")?;
-    let ran = event_loop.block_on(execute(plan, registry, &options, ui));
+    let ran = event_loop.block_on(execute(plan.clone(), registry, &options, ui));
+    services::keep(&plan, &services);
     // What still blocks a thread (a step that ran out of time) is not waited for.
     event_loop.shutdown_background();
     match ran {

@@ -159,7 +159,11 @@ fn of_type(ty: &FieldType) -> Value {
         FieldType::Bool => json!({ "type": "boolean" }),
         FieldType::Integer { min, max } if *max == i64::MAX => json!({ "type": "integer", "minimum": min }),
         FieldType::Integer { min, max } => json!({ "type": "integer", "minimum": min, "maximum": max }),
+        FieldType::Number { min, max } if *max == f64::MAX => json!({ "type": "number", "minimum": min }),
+        FieldType::Number { min, max } => json!({ "type": "number", "minimum": min, "maximum": max }),
         FieldType::Text => json!({ "type": "string" }),
+        // The name of a table in `[providers]` as well, which a schema cannot know.
+        FieldType::Provider(words) => json!({ "type": "string", "examples": words }),
         FieldType::Choice(words) => json!({ "type": "string", "enum": words }),
         // One schema of two types, since what is said of numbers holds for numbers alone.
         FieldType::Size => {

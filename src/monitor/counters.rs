@@ -18,11 +18,14 @@ pub enum Cause {
     Memory,
     /// For the delay before another attempt.
     Retry,
+    /// For the limits of a model service, or until it answers again.
+    Provider,
 }
 
 impl Cause {
     /// All causes, with the names that a report gives them.
-    pub const ALL: [(Self, &'static str); 3] = [(Self::Cpu, "cpu"), (Self::Memory, "memory"), (Self::Retry, "retry")];
+    pub const ALL: [(Self, &'static str); 4] =
+        [(Self::Cpu, "cpu"), (Self::Memory, "memory"), (Self::Retry, "retry"), (Self::Provider, "provider")];
 }
 
 /// One stage's counters.
@@ -45,7 +48,7 @@ pub struct StageCounters {
     /// Children that ran out of memory.
     pub out_of_memory: AtomicU64,
     busy: AtomicU64,
-    held: [AtomicU64; 3],
+    held: [AtomicU64; 4],
     blocked: AtomicU64,
     starved: AtomicU64,
     cpu: AtomicU64,

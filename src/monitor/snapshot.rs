@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use docmill_api::ServiceReport;
 use serde::Serialize;
 
 /// A run at one moment.
@@ -39,6 +40,8 @@ pub struct Snapshot {
     pub memory_budget: u64,
     /// In topological order.
     pub stages: Vec<StageSnapshot>,
+    /// Model services, by name.
+    pub services: BTreeMap<String, ServiceReport>,
 }
 
 /// Documents, by state. `seen` is the sum of the others at every moment.

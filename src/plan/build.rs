@@ -1,15 +1,16 @@
 //! From the merged configuration to a plan: reads every stage, checks the graph, then puts the plan together. All
 //! complaints are collected on the way; a plan comes out only where there was no error.
 
-use docmill_api::{Digest, Embedding, Registry};
+use docmill_api::{Digest, Embedding, FieldSpec, Registry};
 use serde_json::{Map, Value};
 
 use super::diagnostic::{Diagnostic, Diagnostics, Severity};
 use super::draft::{self, Draft};
 use super::fields::{self, Checker};
 use super::graph::{self, Graph};
+use super::providers::{self, Providers};
 use super::raw::RawPipeline;
-use super::{Plan, Role, RunSettings, StagePlan, codes, fingerprint, run_table, settings};
+use super::{AskPlan, Plan, ProviderPlan, Role, RunSettings, StagePlan, codes, fingerprint, run_table, settings};
 
 /// What a plan has to know of the machine: it is told, so that it does not look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +20,10 @@ pub struct Machine {
 }
 
 /// Tables of a later version: refused by name, because a table that is read over in silence is a lie.
-const LATER: &[&str] = &["providers", "serve", "ask", "ui", "queue", "blobs"];
+const LATER: &[&str] = &["serve", "ui", "queue", "blobs"];
+
+/// The tables that there are.
+const TABLES: &[&str] = &["run", "stages", "providers", "ask"];
 
 impl Plan {
     /// Checks a configuration and makes a plan of it, with the warnings.
@@ -35,30 +39,40 @@ impl Plan {
         cx.found.extend(raw.complaints.iter().cloned());
         top_level(&mut cx);
         let run = run_table::read(&mut cx, machine);
-        let drafts = read_stages(&mut cx, registry, machine);
+        let providers = providers::read(&mut cx, registry);
+        let ask = providers::read_ask(&mut cx, &providers, registry);
+        let drafts = read_stages(&mut cx, (registry, &providers), machine);
         let graph = graph::check(&mut cx, &drafts, registry);
         let embeddings = embeddings(&mut cx, &drafts, &graph);
         let stages = assemble(&drafts, &graph, &embeddings);
         let failed = cx.found.iter().any(|one| one.severity == Severity::Error);
         let found = Diagnostics::new(cx.found);
         match stages {
-            Some(stages) if !failed => Ok((plan(raw, run, stages), found.into_vec())),
+            Some(stages) if !failed => {
+                let services = (providers.plans(), ask);
+                Ok((plan(raw, run, stages, services), found.into_vec()))
+            }
             _ => Err(found),
         }
     }
 }
 
-fn plan(raw: &RawPipeline, run: RunSettings, stages: Vec<StagePlan>) -> Plan {
+fn plan(
+    raw: &RawPipeline,
+    run: RunSettings,
+    stages: Vec<StagePlan>,
+    (providers, ask): (Vec<ProviderPlan>, Option<AskPlan>),
+) -> Plan {
     let sinks = stages.iter().filter(|stage| stage.role == Role::Sink).map(|stage| stage.fingerprint).collect();
     let name =
         std::path::Path::new(&raw.file).file_name().map_or_else(String::new, |name| name.to_string_lossy().into());
-    Plan { name, base: raw.base.clone(), run, stages, fingerprint: fingerprint::pipeline(sinks) }
+    Plan { name, base: raw.base.clone(), run, stages, providers, ask, fingerprint: fingerprint::pipeline(sinks) }
 }
 
 /// Refuses tables that are not known, or not yet.
 fn top_level(cx: &mut Checker<'_>) {
     let Value::Object(tables) = &cx.raw.values else { return };
-    for (name, value) in tables.iter().filter(|(name, _)| !matches!(name.as_str(), "run" | "stages")) {
+    for (name, value) in tables.iter().filter(|(name, _)| !TABLES.contains(&name.as_str())) {
         let place = cx.raw.key(std::slice::from_ref(name));
         if LATER.contains(&name.as_str()) {
             let message = format!("`[{name}]` is not supported by this version");
@@ -67,17 +81,17 @@ fn top_level(cx: &mut Checker<'_>) {
         }
         let stages = cx.raw.values.get("stages").and_then(Value::as_object);
         let is_stage = value.get("kind").is_some() || stages.is_some_and(|stages| stages.contains_key(name));
-        let help = match fields::nearest(name, &["run", "stages"]) {
+        let help = match fields::nearest(name, TABLES) {
             _ if is_stage => format!("a stage stands under `stages`: `[stages.{name}]`"),
             Some(other) => format!("did you mean `{other}`?"),
-            None => "the tables are `[run]` and `[stages.NAME]`".into(),
+            None => "the tables are `[run]`, `[stages.NAME]`, `[providers.NAME]` and `[ask]`".into(),
         };
         let what = if value.is_object() { "table" } else { "key" };
         cx.error(codes::UNKNOWN_TABLE, place, format!("unknown {what} `{name}`"), Some(help));
     }
 }
 
-fn read_stages(cx: &mut Checker<'_>, registry: &Registry, machine: Machine) -> Vec<Draft> {
+fn read_stages(cx: &mut Checker<'_>, known: (&Registry, &Providers), machine: Machine) -> Vec<Draft> {
     let path = ["stages".to_owned()];
     let empty = Map::new();
     let stages = match cx.raw.get(&path) {
@@ -98,7 +112,7 @@ fn read_stages(cx: &mut Checker<'_>, registry: &Registry, machine: Machine) -> V
         let help = "add `[stages.NAME]` with a `kind` for the source, the sink and what lies between".to_owned();
         cx.error(codes::NO_STAGES, cx.raw.key(&path), "the pipeline has no stages", Some(help));
     }
-    stages.iter().map(|(id, table)| draft::read(cx, id, table, registry, machine)).collect()
+    stages.iter().map(|(id, table)| draft::read(cx, id, table, known, machine)).collect()
 }
 
 /// Puts the stages together in topological order; `None` where one of them could not be read.
@@ -141,6 +155,7 @@ fn assemble(drafts: &[Draft], graph: &Graph, embeddings: &[Option<Embedding>]) -
             isolation: settings.isolation,
             child_memory: settings.child_memory,
             config,
+            provider: kind.provider.clone(),
             fingerprint: print,
             embedding: embeddings[position].clone(),
         });
@@ -194,13 +209,32 @@ pub fn resolved(raw: &RawPipeline, plan: &Plan, registry: &Registry) -> Value {
             let set = given.and_then(|table| table.get(&key));
             table.insert(key, overlay(value, set));
         }
-        if let Some(factory) = registry.get(&stage.kind) {
-            table.extend(draft::written(&factory.spec().fields, given));
-        }
+        table.extend(draft::written(&own_fields(stage, given, registry), given));
         stages.insert(stage.id.clone(), Value::Object(table));
     }
     let run = raw.values.get("run").cloned().unwrap_or_default();
-    Value::Object(Map::from_iter([("run".to_owned(), run), ("stages".to_owned(), Value::Object(stages))]))
+    let mut all = Map::from_iter([("run".to_owned(), run)]);
+    for name in ["providers", "ask"] {
+        if let Some(table) = raw.values.get(name) {
+            all.insert(name.to_owned(), table.clone());
+        }
+    }
+    all.insert("stages".to_owned(), Value::Object(stages));
+    Value::Object(all)
+}
+
+/// A stage's own fields, without those that its provider's table says: their defaults would win over it.
+fn own_fields(stage: &StagePlan, given: Option<&Value>, registry: &Registry) -> Vec<FieldSpec> {
+    let Some(factory) = registry.get(&stage.kind) else { return Vec::new() };
+    let Value::Object(config) = &stage.config else { return factory.spec().fields };
+    let mut fields = factory.spec_for(config).fields;
+    if stage.provider.is_some() {
+        let kind = config.get("provider").and_then(Value::as_str).unwrap_or_default();
+        let theirs = registry.service(kind).map(|service| service.fields()).unwrap_or_default();
+        let is_set = |name: &str| given.is_some_and(|given| given.get(name).is_some());
+        fields.retain(|field| is_set(field.name) || !theirs.iter().any(|their| their.name == field.name));
+    }
+    fields
 }
 
 /// What was set, over the rest of the same table.

@@ -6,6 +6,7 @@ use docmill_api::{ErasedFactory, FieldSpec, Ports, Registry, StageSpec};
 use serde_json::{Map, Value};
 
 use super::fields::{self, Checker, Scope};
+use super::providers::Providers;
 use super::raw::{Origin, dotted};
 use super::settings::{self, Settings};
 use super::{Machine, Role, codes};
@@ -34,6 +35,8 @@ pub(super) struct Kind {
     pub(super) settings: Settings,
     /// Its own fields, defaults filled in; `None` after a complaint about one of them.
     pub(super) config: Option<Value>,
+    /// The table in `[providers]` that it names.
+    pub(super) provider: Option<String>,
 }
 
 impl Draft {
@@ -43,7 +46,13 @@ impl Draft {
 }
 
 /// Reads the table of stage `id`.
-pub(super) fn read(cx: &mut Checker<'_>, id: &str, table: &Value, registry: &Registry, machine: Machine) -> Draft {
+pub(super) fn read(
+    cx: &mut Checker<'_>,
+    id: &str,
+    table: &Value,
+    (registry, providers): (&Registry, &Providers),
+    machine: Machine,
+) -> Draft {
     let path = vec!["stages".to_owned(), id.to_owned()];
     let what = format!("stage `{id}`");
     let mut draft = Draft { id: id.to_owned(), path, kind: None, inputs: Vec::new(), inputs_read: true };
@@ -58,18 +67,24 @@ pub(super) fn read(cx: &mut Checker<'_>, id: &str, table: &Value, registry: &Reg
     let scope = Scope { what: &what, path: &path };
     read_inputs(cx, &scope, given.get("inputs"), &mut draft);
     let Some((name, factory)) = find_kind(cx, &scope, given.get("kind"), registry) else { return draft };
-    let spec = factory.spec();
-    let settings = settings::read(cx, &scope, given, &spec, machine);
-    let config = own_fields(cx, &scope, given, &spec, factory.as_ref());
+    let (given, provider) = providers.merged(given, |table| factory.spec_for(table).fields);
+    let spec = factory.spec_for(&given);
+    let settings = settings::read(cx, &scope, &given, &spec, machine);
+    let config = own_fields(cx, &scope, &given, &spec, factory.as_ref());
     let ports = config.as_ref().map_or_else(|| Ports::of(&spec), |config| factory.ports(config));
-    draft.kind = Some(Kind { name, factory, spec, ports, settings, config });
+    draft.kind = Some(Kind { name, factory, spec, ports, settings, config, provider });
     draft
+}
+
+/// Whether a text may name a stage or a provider.
+pub(super) fn is_name(name: &str) -> bool {
+    let usable = |symbol: char| symbol.is_ascii_alphanumeric() || symbol == '-' || symbol == '_';
+    (1..=MAX_ID).contains(&name.len()) && name.chars().all(usable)
 }
 
 fn check_id(cx: &mut Checker<'_>, draft: &Draft) {
     let id = &draft.id;
-    let usable = |symbol: char| symbol.is_ascii_alphanumeric() || symbol == '-' || symbol == '_';
-    if id.is_empty() || id.len() > MAX_ID || !id.chars().all(usable) {
+    if !is_name(id) {
         let message = format!("`{id}` cannot be the name of a stage");
         let help = format!("use letters, digits, `-` and `_`, {MAX_ID} at most");
         cx.error(codes::BAD_NAME, cx.raw.key(&draft.path), message, Some(help));

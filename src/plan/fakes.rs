@@ -129,6 +129,8 @@ fn spec(takes: &'static [PayloadKind], gives: &'static [PayloadKind], tier: Tier
         batch: None,
         width: if tier == Tier::Cpu { None } else { Some(8) },
         timeout: Duration::from_secs(30),
+        attempts: docmill_api::ATTEMPTS,
+        accepts: &[],
         guarantees: "nothing is lost",
         example: "[stages.example]\nkind = \"example\"\n",
     }

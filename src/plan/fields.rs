@@ -14,11 +14,13 @@ use super::raw::RawPipeline;
 pub(super) struct Checker<'a> {
     pub(super) raw: &'a RawPipeline,
     pub(super) found: Vec<Diagnostic>,
+    /// The tables in `[providers]`, by name, once they are read.
+    pub(super) providers: Vec<String>,
 }
 
 impl<'a> Checker<'a> {
     pub(super) fn new(raw: &'a RawPipeline) -> Self {
-        Self { raw, found: Vec::new() }
+        Self { raw, found: Vec::new(), providers: Vec::new() }
     }
 
     pub(super) fn push(&mut self, diagnostic: Diagnostic) {
@@ -130,6 +132,7 @@ pub(super) fn value(cx: &mut Checker<'_>, what: &str, ty: &FieldType, given: &Va
         _ => match scalar(ty, given) {
             Ok(value) => Some(value),
             Err((code, help)) => {
+                let help = help.or_else(|| provider_meant(ty, given, &cx.providers));
                 let name = name_of(cx.raw, path);
                 let message = format!("{name} in {what} must be {}, found {}", ty.describe(), found(given));
                 cx.error(code, cx.raw.value(path), message, help);
@@ -161,6 +164,11 @@ fn scalar(ty: &FieldType, given: &Value) -> Result<Value, (&'static str, Option<
             wrong(Some(format!("write it without quotes: `{text}`")))
         }
         (FieldType::Choice(words), Value::String(text)) if words.contains(&text.as_str()) => Ok(given.clone()),
+        (FieldType::Provider(words), Value::String(text)) if words.contains(&text.as_str()) => Ok(given.clone()),
+        (FieldType::Number { min, max }, Value::Number(number)) => match number.as_f64() {
+            Some(number) if (*min..=*max).contains(&number) => Ok(number.into()),
+            _ => Err((codes::OUT_OF_RANGE, None)),
+        },
         (FieldType::Choice(words), Value::String(text)) => {
             wrong(nearest(text, words).map(|word| format!("did you mean \"{word}\"?")))
         }
@@ -183,8 +191,10 @@ fn scalar(ty: &FieldType, given: &Value) -> Result<Value, (&'static str, Option<
         (
             FieldType::Bool
             | FieldType::Integer { .. }
+            | FieldType::Number { .. }
             | FieldType::Text
             | FieldType::Choice(_)
+            | FieldType::Provider(_)
             | FieldType::Size
             | FieldType::Duration
             | FieldType::List(_)
@@ -195,6 +205,13 @@ fn scalar(ty: &FieldType, given: &Value) -> Result<Value, (&'static str, Option<
         // Anything goes, or a type that the contract gained after this was written: the stage's own decoding checks it.
         _ => Ok(given.clone()),
     }
+}
+
+/// The provider that was probably meant, of the kinds that may be named and the tables that there are.
+fn provider_meant(ty: &FieldType, given: &Value, tables: &[String]) -> Option<String> {
+    let FieldType::Provider(words) = ty else { return None };
+    let names: Vec<&str> = words.iter().copied().chain(tables.iter().map(String::as_str)).collect();
+    nearest_or_list(given.as_str()?, &names)
 }
 
 /// A default in the same spelling as a given value, nested defaults filled in.

@@ -13,6 +13,7 @@ pub(crate) mod fakes;
 mod fields;
 mod fingerprint;
 mod graph;
+mod providers;
 mod raw;
 mod run_table;
 mod settings;
@@ -32,6 +33,7 @@ pub use build::{Machine, resolved};
 pub use diagnostic::{Diagnostic, Diagnostics, Location, Place, Severity};
 pub use draft::MAX_ID;
 pub use fields::nearest_or_list;
+pub use providers::{AskPlan, ProviderPlan, ask_fields};
 pub use raw::{Origin, RawPipeline, Spans, dotted, locate};
 pub use run_table::{MAX_THREADS, run_defaults, run_fields};
 pub use settings::{EngineField, engine_fields, engine_specs, role};
@@ -51,6 +53,10 @@ pub struct Plan {
     pub run: RunSettings,
     /// In topological order: every stage stands after its inputs.
     pub stages: Vec<StagePlan>,
+    /// The model services in `[providers]`, by name.
+    pub providers: Vec<ProviderPlan>,
+    /// Who answers questions, where `[ask]` says so.
+    pub ask: Option<AskPlan>,
     /// Of all that changes the rows.
     pub fingerprint: Digest,
 }
@@ -112,6 +118,8 @@ pub struct StagePlan {
     pub child_memory: Option<u64>,
     /// Its own fields, defaults filled in.
     pub config: Value,
+    /// The table in `[providers]` that some of them come from.
+    pub provider: Option<String>,
     /// Of this stage and all before it.
     pub fingerprint: Digest,
     /// The longest way from a source, in stages; a source is at 0.

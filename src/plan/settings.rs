@@ -57,7 +57,8 @@ pub fn engine_fields(spec: &StageSpec) -> Vec<EngineField> {
         let queue = format!("a whole number from 1 to {}", super::MAX_QUEUE);
         all.push(field("inputs", "a list of stage names", "must be set".into(), "the stages that it reads, in turn"));
         let accept = "media types that it takes, `*` at the end of a pattern; others go to its siblings";
-        all.push(field("accept", "a list of texts", "[]: all".into(), accept));
+        let usual = if spec.accepts.is_empty() { "[]: all".to_owned() } else { json!(spec.accepts).to_string() };
+        all.push(field("accept", "a list of texts", usual, accept));
         if role(spec) == Role::Stage {
             let width = spec.width.map_or_else(|| "as many as CPUs".to_owned(), |width| width.to_string());
             let ty = "a whole number from 1 to 256, \"auto\", or { min, max }";
@@ -67,8 +68,8 @@ pub fn engine_fields(spec: &StageSpec) -> Vec<EngineField> {
     }
     let timeout = docmill_api::units::Span(spec.timeout).to_string();
     all.push(field("timeout", "a time", format!("\"{timeout}\""), "the longest that one record or batch may take"));
-    let retry = "{ attempts = 3, min = \"200ms\", max = \"5s\", total = \"10m\" }";
-    all.push(field("retry", "a table", retry.into(), "what follows an error that may pass"));
+    let retry = format!("{{ attempts = {}, min = \"200ms\", max = \"5s\", total = \"10m\" }}", spec.attempts);
+    all.push(field("retry", "a table", retry, "what follows an error that may pass"));
     if let Some(batch) = spec.batch {
         let wait = docmill_api::units::Span(batch.wait);
         let default = format!("{{ items = {}, tokens = {}, wait = \"{wait}\" }}", batch.items, batch.tokens);
@@ -117,7 +118,7 @@ pub(super) fn read(
         width: width::read(cx, scope, given.get("width"), spec, machine),
         queue: fields::integer(checked.get("queue")).unwrap_or(QUEUE as usize),
         timeout: fields::duration(checked.get("timeout")).unwrap_or(spec.timeout),
-        retry: retry(checked.get("retry")),
+        retry: retry(checked.get("retry"), spec),
         batch: spec.batch.map(|_| batch(checked.get("batch"))),
         isolation: if isolated { Isolation::Process } else { Isolation::Thread },
         child_memory: isolated.then(|| fields::size(checked.get("memory")).unwrap_or(CHILD_MEMORY)),
@@ -134,14 +135,14 @@ pub fn engine_specs(spec: &StageSpec) -> Vec<FieldSpec> {
         |name, max, default: i64, doc| FieldSpec::new(name, FieldType::Integer { min: 1, max }, default.into(), doc);
     let time = |name, default: &str, doc| FieldSpec::new(name, FieldType::Duration, default.into(), doc);
     let retry = vec![
-        count("attempts", 1000, 3, "Attempts in all, the first included."),
+        count("attempts", 1000, i64::from(spec.attempts), "Attempts in all, the first included."),
         time("min", "200ms", "The delay before the second attempt; it doubles from there, with jitter."),
         time("max", "5s", "The longest delay."),
         time("total", "10m", "The most time that the attempts and delays of one record may take together."),
     ];
     let timeout = docmill_api::units::Span(spec.timeout).to_string();
     let mut all = vec![
-        FieldSpec::new("accept", FieldType::List(Box::new(FieldType::Text)), json!([]), ""),
+        FieldSpec::new("accept", FieldType::List(Box::new(FieldType::Text)), json!(spec.accepts), ""),
         count("queue", super::MAX_QUEUE, QUEUE, ""),
         time("timeout", &timeout, ""),
         FieldSpec::new("retry", FieldType::Table(retry), json!({}), ""),
@@ -251,10 +252,10 @@ fn texts(value: Option<&Value>) -> Vec<String> {
     items.iter().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
-fn retry(value: Option<&Value>) -> Retry {
+fn retry(value: Option<&Value>, spec: &StageSpec) -> Retry {
     let part = |key: &str| value.and_then(|table| table.get(key));
     Retry {
-        attempts: fields::integer(part("attempts")).unwrap_or(3),
+        attempts: fields::integer(part("attempts")).unwrap_or(spec.attempts),
         min: fields::duration(part("min")).unwrap_or(Duration::from_millis(200)),
         max: fields::duration(part("max")).unwrap_or(Duration::from_secs(5)),
         total: fields::duration(part("total")).unwrap_or(Duration::from_secs(600)),

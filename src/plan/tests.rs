@@ -565,6 +565,8 @@ impl docmill_api::StageFactory for Flexible {
             batch: None,
             width: Some(1),
             timeout: Duration::from_secs(30),
+            attempts: docmill_api::ATTEMPTS,
+            accepts: &[],
             guarantees: "none",
             example: "kind = \"flexible\"",
         }

@@ -56,6 +56,7 @@ mod tests {
             line_end: None,
             heading: Vec::new(),
             text: String::new(),
+            tokens: 0,
             score,
             ingested_at: 0,
         }

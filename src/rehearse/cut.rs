@@ -109,6 +109,8 @@ impl StageFactory for Given {
             batch: None,
             width: Some(1),
             timeout: Duration::from_secs(60),
+            attempts: docmill_api::ATTEMPTS,
+            accepts: &[],
             guarantees: "Of a rehearsal only.",
             example: "kind = \"rehearsal-source\"",
         }
@@ -148,6 +150,8 @@ impl StageFactory for Count {
             batch: Some(BatchDefaults { items: 1024, tokens: u64::MAX, wait: Duration::from_millis(20) }),
             width: Some(1),
             timeout: Duration::from_secs(60),
+            attempts: docmill_api::ATTEMPTS,
+            accepts: &[],
             guarantees: "Of a rehearsal only.",
             example: "kind = \"rehearsal-sink\"",
         }

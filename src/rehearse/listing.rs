@@ -131,6 +131,7 @@ async fn build(plan: &Plan, stage: &StagePlan, registry: &Registry, inputs: &[St
         fingerprint: plan.fingerprint,
         embedding: stage.embedding.clone(),
         inputs: inputs.to_vec(),
+        ..BuildContext::default()
     };
     factory.build(stage.config.clone(), &cx).await
 }

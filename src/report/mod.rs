@@ -4,6 +4,7 @@ mod text;
 
 use std::collections::BTreeMap;
 
+use docmill_api::ServiceReport;
 use serde::Serialize;
 
 use crate::monitor::{DocumentCounts, HostUse, ServiceTimes, Snapshot, StageSnapshot, Tally, WorkerEnds};
@@ -47,8 +48,8 @@ pub struct Report {
     pub bottleneck: Bottleneck,
     /// By id.
     pub stages: BTreeMap<String, StageReport>,
-    /// Model services, by provider; none in this version's pipelines.
-    pub services: BTreeMap<String, serde_json::Value>,
+    /// Model services, by the name of their table in `[providers]`, or of the stage that says which.
+    pub services: BTreeMap<String, ServiceReport>,
     /// Documents that failed.
     pub failures: Vec<FailureReport>,
     /// Documents that were skipped.
@@ -150,7 +151,7 @@ impl Report {
             cpu_seconds: host.cpu_seconds,
             bottleneck: bottleneck(snapshot),
             stages: snapshot.stages.iter().map(|stage| (stage.id.clone(), StageReport::new(stage))).collect(),
-            services: BTreeMap::new(),
+            services: snapshot.services.clone(),
             failures: failures.collect(),
             skips: skips.collect(),
             results: with_results.then_some(tally.results),

@@ -1,13 +1,14 @@
 //! From a plan to a topology: every stage built, every edge opened, nothing spawned.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
 
 use docmill_api::{BuildContext, Node, Registry, Source, StageError};
 use tokio::sync::Semaphore;
 
 use super::RuntimeOptions;
+use super::again::Again;
 use super::budget::Budget;
 use super::edge::{Inlet, Outlet};
 use super::gate::Gate;
@@ -140,7 +141,9 @@ impl Topology {
             }
         };
         let gate = Gate::new(plan.width.min, plan.width.max);
-        self.nodes.push(Arc::new(NodeRuntime { id, plan, job, inlet, outlet, gate, counters, shared }));
+        let again = Again::new(plan.queue);
+        let gave_up = OnceLock::new();
+        self.nodes.push(Arc::new(NodeRuntime { id, plan, job, inlet, outlet, gate, again, gave_up, counters, shared }));
     }
 }
 
@@ -161,6 +164,8 @@ async fn build_node(
         fingerprint: plan.fingerprint,
         embedding: stage.embedding.clone(),
         inputs: options.inputs.clone(),
+        provider: stage.provider.clone(),
+        services: options.services.clone(),
     };
     factory.build(stage.config.clone(), &cx).await.map_err(failed)
 }

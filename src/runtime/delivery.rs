@@ -182,9 +182,10 @@ impl Delivery {
         self.peak_bytes.load(Ordering::Relaxed)
     }
 
-    /// Whether it ended because the run was aborted: it is unfinished then, not failed.
+    /// Whether it ended because the run does: it is unfinished then, not failed.
     pub(crate) fn is_unfinished(&self) -> bool {
-        self.board.is_aborted() && self.failure().is_some_and(|failure| failure.attempts == 0)
+        let aborted = self.board.is_aborted();
+        self.failure().is_some_and(|failure| failure.error.ends_the_run() || (aborted && failure.attempts == 0))
     }
 
     /// Fails the document outside a token: when its settling failed.

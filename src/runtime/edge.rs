@@ -181,6 +181,11 @@ impl Inlet {
         }
     }
 
+    /// Whether no further record comes.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.edges.iter().all(|edge| edge.is_closed() && edge.is_empty())
+    }
+
     /// What is there now, without waiting.
     pub(crate) fn try_receive(&self) -> Option<Envelope> {
         self.poll_edges(&mut Vec::new())

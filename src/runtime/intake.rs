@@ -17,7 +17,7 @@ use super::edge::{Held, Outlet};
 use super::gone::{Gone, Missing, Noted};
 use super::memory::{AsBefore, Past, Verdict};
 use super::origin::{Doorstop, Origin};
-use super::retry::Patience;
+use super::retry::{Next, Patience};
 use super::shared::{Shared, Turn};
 use super::tier::cpu::message_of;
 use crate::ledger::State;
@@ -326,9 +326,7 @@ impl Intake {
                     return item;
                 }
                 Err(error) => {
-                    let transient = error.class == docmill_api::ErrorClass::Transient;
-                    let delay = if transient { patience.next_delay(error.retry_after) } else { None };
-                    let Some(delay) = delay else {
+                    let Next::After(delay) = patience.after(&error) else {
                         self.counters.failed.fetch_add(1, Relaxed);
                         self.shared.halt_listing(&self.id, error);
                         return None;

@@ -168,7 +168,7 @@ impl Memory {
         };
         match (failure, delivery.skip()) {
             // It stays open: nobody can say that it failed.
-            (Some(failure), _) if delivery.is_unfinished() || failure.error.class == ErrorClass::Fatal => return None,
+            (Some(_), _) if delivery.is_unfinished() => return None,
             (Some(failure), _) => {
                 ended.state = State::Failed;
                 ended.stage = failure.stage.to_string();

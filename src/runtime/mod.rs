@@ -9,11 +9,13 @@
 //! | `build` | plan to topology |
 //! | `intake`, `origin`, `given`, `gone` | where documents enter; those inside others, named by hand, no longer there |
 //! | `node`, `serve`, `attempt` | the loop around every stage; attempts, outcomes, handing on |
-//! | `edge`, `gate`, `budget`, `retry` | bounded channels, live width, memory, patience |
+//! | `edge`, `gate`, `budget` | bounded channels, live width, memory |
+//! | `retry`, `again` | patience, and where records wait for another attempt |
 //! | `delivery`, `settle` | when a document is final, and what follows |
 //! | `tier` | the CPU pool and child processes |
 //! | `memory`, `state` | what earlier runs left: the ledger, and the lock of the state directory |
 
+mod again;
 mod attempt;
 mod budget;
 mod build;
@@ -37,7 +39,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use docmill_api::{SourceItem, StageError};
+use docmill_api::{Services, SourceItem, StageError};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
@@ -65,6 +67,8 @@ pub struct RuntimeOptions {
     pub inputs: Vec<String>,
     /// Documents that are taken in instead of what the sources list, each under the id of its source.
     pub given: Option<Vec<(String, SourceItem)>>,
+    /// The model services that are open; with what earlier runs learned of them.
+    pub services: Services,
     /// Whether documents that are no longer where a source looks lose their rows.
     pub prune: bool,
     /// Whether documents found inside others are left out: a rehearsal over a sample.
@@ -226,6 +230,9 @@ async fn control(
         };
         tokio::select! {
             () = time_is_up => shared.board.abort.cancel(),
+            () = shared.winding_down.cancelled(), if until.is_none() => {
+                until = Some(tokio::time::Instant::now() + drain);
+            }
             command = commands.recv(), if open => match command {
                 Some(Command::SetWidth { stage, width }) => {
                     if let Some((_, set)) = widths.iter().find(|(id, _)| **id == *stage) {
@@ -319,6 +326,7 @@ impl View {
             memory_peak,
             memory_budget: self.shared.budget.capacity(),
             stages: self.stages.iter().map(Seen::snapshot).collect(),
+            services: self.shared.services.reports(),
         }
     }
 

@@ -1,16 +1,20 @@
 //! A stage under way: its workers, and what a worker does with a record. The same loop for every stage.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
-use docmill_api::{CpuStage, Sink, Stage};
+use docmill_api::{CpuStage, Sink, Stage, StageError};
 use futures::FutureExt;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
+use super::again::{Again, Idle, Tried};
 use super::edge::{Envelope, Inlet, Outlet};
 use super::gate::Gate;
+use super::retry::Patience;
 use super::shared::{Shared, Turn};
 use super::tier::cpu::message_of;
 use super::tier::process::{Role, Worker};
@@ -43,6 +47,10 @@ pub(crate) struct NodeRuntime {
     pub(crate) inlet: Inlet,
     pub(crate) outlet: Outlet,
     pub(crate) gate: Gate,
+    /// Records that wait for another attempt.
+    pub(crate) again: Again,
+    /// Why no record is worth an attempt any more.
+    pub(crate) gave_up: OnceLock<StageError>,
     pub(crate) counters: Arc<StageCounters>,
     pub(crate) shared: Arc<Shared>,
 }
@@ -80,6 +88,7 @@ pub(crate) async fn supervise(node: Arc<NodeRuntime>, mut widths: mpsc::Receiver
     // Aborted: what the workers hold is dropped with them, what waits is dropped here.
     workers.shutdown().await;
     node.inlet.abort();
+    node.again.abort();
     node.outlet.close();
 }
 
@@ -104,83 +113,121 @@ async fn work_on(node: &NodeRuntime, id: usize) -> Ended {
     let mut beyond = std::pin::pin!(node.gate.beyond(id));
     let mut turn = Turn::begin();
     loop {
-        turn.pass(Instant::now()).await;
-        let start = Instant::now();
+        turn.pass(std::time::Instant::now()).await;
         let first = tokio::select! {
             biased;
             () = &mut beyond => {
-                if node.gate.leave(id) {
+                // Once the input has ended all leave together, when nothing is tried again any more.
+                if !node.inlet.is_drained() && node.gate.leave(id) {
                     return Ended::Left;
                 }
                 beyond.set(node.gate.beyond(id));
-                continue;
+                if !node.inlet.is_drained() {
+                    continue;
+                }
+                node.next().await
             }
-            first = node.inlet.receive() => first,
+            first = node.next() => first,
         };
-        let Some(first) = first else {
-            node.counters.starved(start.elapsed());
-            return Ended::Drained;
-        };
+        let Some(first) = first else { return Ended::Drained };
         match node.plan.batch {
             // Not under the select above: a batch in the making must not be dropped.
             Some(limits) => {
                 let batch = node.gather(first, &limits).await;
-                node.counters.starved(start.elapsed());
                 node.serve_batch(batch).await;
             }
-            None => {
-                node.counters.starved(start.elapsed());
-                if let Some(envelope) = node.take_in(first) {
-                    node.serve(&mut hands, envelope).await;
-                }
-            }
+            None => node.serve(&mut hands, first).await,
         }
     }
 }
 
+/// A record to be worked on: for the first time, or again.
+pub(crate) enum Taken {
+    New(Envelope),
+    Again(Tried),
+}
+
 impl NodeRuntime {
-    /// Counts a record in, unless its document has failed elsewhere.
-    fn take_in(&self, envelope: Envelope) -> Option<Envelope> {
-        let envelope = self.still_wanted(envelope)?;
-        self.counters.input.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        Some(envelope)
+    /// The next record: one whose time for another attempt has come, otherwise one that comes in. `None` after the last
+    /// of both. Dropping the future loses nothing.
+    async fn next(&self) -> Option<Taken> {
+        if let Some(taken) = self.due() {
+            return Some(taken);
+        }
+        if let Some(envelope) = self.inlet.try_receive() {
+            return Some(Taken::New(envelope));
+        }
+        let mut open = true;
+        loop {
+            if let Some(taken) = self.due() {
+                return Some(taken);
+            }
+            if !open && self.again.is_empty() {
+                return None;
+            }
+            let _waited = self.waiting();
+            tokio::select! {
+                biased;
+                envelope = self.inlet.receive(), if open => match envelope {
+                    Some(envelope) => return Some(Taken::New(envelope)),
+                    None => open = false,
+                },
+                () = self.again.changed() => {}
+            }
+        }
     }
 
-    /// The record, unless its document has failed elsewhere.
-    pub(crate) fn still_wanted(&self, envelope: Envelope) -> Option<Envelope> {
+    fn due(&self) -> Option<Taken> {
+        self.again.due(self.gave_up.get().is_some()).map(Taken::Again)
+    }
+
+    /// Counts the time until it is dropped, by what is waited for: input, or a record's next attempt.
+    fn waiting(&self) -> impl Drop + '_ {
+        Waits { node: self, idle: self.again.idle(), start: Instant::now() }
+    }
+
+    /// Counts a record in, unless its document has failed elsewhere.
+    pub(super) fn take_in(&self, taken: Taken) -> Option<(Envelope, Option<Patience>)> {
+        let (envelope, patience) = match taken {
+            Taken::New(envelope) => (envelope, None),
+            Taken::Again(Tried { envelope, patience }) => (envelope, Some(patience)),
+        };
         if envelope.token.delivery().is_cancelled() && !self.shared.board.is_aborted() {
             envelope.token.consumed();
             return None;
         }
-        Some(envelope)
+        self.counters.input.fetch_add(u64::from(patience.is_none()), Relaxed);
+        Some((envelope, patience))
     }
 
     /// Gathers a batch across documents, until it is large enough, old enough, memory is waited for, or no more comes.
-    async fn gather(&self, first: Envelope, limits: &Batch) -> Vec<Envelope> {
+    async fn gather(&self, first: Taken, limits: &Batch) -> Vec<(Envelope, Option<Patience>)> {
+        let start = Instant::now();
         let mut pressure = self.shared.budget.pressure();
         let oldest = tokio::time::sleep(limits.wait);
         tokio::pin!(oldest);
         let mut batch = Gathered::default();
         let mut next = Some(first);
-        while let Some(envelope) = next {
-            if let Some(envelope) = self.take_in(envelope) {
-                batch.add(envelope);
+        while let Some(taken) = next {
+            if let Some(record) = self.take_in(taken) {
+                batch.add(record);
             }
             if batch.is_full(limits) {
                 break;
             }
-            next = match self.inlet.try_receive() {
-                Some(envelope) => Some(envelope),
+            next = match self.due().or_else(|| self.inlet.try_receive().map(Taken::New)) {
+                Some(taken) => Some(taken),
                 None if *pressure.borrow_and_update() => None,
                 None => tokio::select! {
                     biased;
-                    envelope = self.inlet.receive() => envelope,
+                    envelope = self.inlet.receive() => envelope.map(Taken::New),
                     () = &mut oldest => None,
                     _ = pressure.wait_for(|waits| *waits) => None,
                 },
             };
         }
-        batch.envelopes
+        self.counters.starved(start.elapsed());
+        batch.records
     }
 
     /// The longest that one record or batch may take.
@@ -189,18 +236,33 @@ impl NodeRuntime {
     }
 }
 
+struct Waits<'a> {
+    node: &'a NodeRuntime,
+    idle: Idle<'a>,
+    start: Instant,
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        match self.idle.cause {
+            Some(cause) => self.node.counters.held(cause, self.start.elapsed()),
+            None => self.node.counters.starved(self.start.elapsed()),
+        }
+    }
+}
+
 #[derive(Default)]
 struct Gathered {
-    envelopes: Vec<Envelope>,
+    records: Vec<(Envelope, Option<Patience>)>,
     items: usize,
     tokens: u64,
 }
 
 impl Gathered {
-    fn add(&mut self, envelope: Envelope) {
-        self.items += envelope.record.payload.items();
-        self.tokens += envelope.record.payload.tokens();
-        self.envelopes.push(envelope);
+    fn add(&mut self, record: (Envelope, Option<Patience>)) {
+        self.items += record.0.record.payload.items();
+        self.tokens += record.0.record.payload.tokens();
+        self.records.push(record);
     }
 
     fn is_full(&self, limits: &Batch) -> bool {

@@ -2,21 +2,23 @@
 //! Attempts in the pool and in a child are in `attempt.rs`.
 
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use docmill_api::crash::crash_point;
 use docmill_api::{
-    CancellationToken, Context, Document, ErrorClass, Known, Outputs, Part, Payload, PayloadKind, Record, SourceItem,
-    StageError,
+    CancellationToken, Context, Document, ErrorClass, Known, Left, Outputs, Part, Payload, PayloadKind, Record,
+    SourceItem, StageError,
 };
 use futures::FutureExt;
 
+use super::again::Tried;
 use super::delivery::{Made, Token};
 use super::edge::{Closed, Envelope, Held};
-use super::node::{Hands, Job, NodeRuntime, SinkHandle};
-use super::retry::Patience;
+use super::node::{Hands, Job, NodeRuntime, SinkHandle, Taken};
+use super::retry::{Next, Patience};
 use super::tier::cpu::message_of;
 use crate::monitor::Cause;
 
@@ -48,70 +50,140 @@ pub(super) struct Went {
 }
 
 impl NodeRuntime {
-    /// Works on one record until it has an outcome.
-    pub(crate) async fn serve(&self, hands: &mut Hands, envelope: Envelope) {
-        let Envelope { record, token, charge: _charge } = envelope;
-        let mut patience = Patience::new(&self.plan.retry);
-        crash_point(&self.id, "before");
-        loop {
-            let attempt = match &self.job {
-                Job::Async(stage) => {
-                    let cx = self.context(token.delivery().cancel.clone(), patience.attempts());
-                    let call = stage.process(&cx, record.clone());
-                    match self.timed(call).await {
-                        Ok(outputs) => self.hand_on(&token, outputs).await,
-                        Err(error) => Err(Trouble::failed(error)),
-                    }
-                }
-                Job::Process(stage, role) if !stage.trusts(&record) => {
-                    self.serve_in_child(&mut hands.child, role, &record, &token).await
-                }
-                Job::Pool(stage) | Job::Process(stage, _) => self.serve_in_pool(stage, &record, &token).await,
-                Job::Sink(_) => Err(Trouble::failed(StageError::fatal("a sink takes batches"))),
-            };
+    /// Makes an attempt at one record; it has its outcome then, or waits for another attempt.
+    pub(crate) async fn serve(&self, hands: &mut Hands, taken: Taken) {
+        let mut taken = Some(taken);
+        while let Some((envelope, patience)) = taken.take().and_then(|taken| self.take_in(taken)) {
+            let Some(envelope) = self.worth_an_attempt(envelope) else { return };
+            let mut patience = patience.unwrap_or_else(|| Patience::new(&self.plan.retry));
+            crash_point(&self.id, "before");
+            let attempt = self.attempt(hands, &envelope, patience.attempts()).await;
             crash_point(&self.id, "after");
             let (error, emitted) = match attempt {
-                Ok(went) => return self.conclude(token, went),
+                Ok(went) => return self.conclude(envelope.token, went),
                 Err(Trouble::Aborted) => return,
                 Err(Trouble::Failed { error, emitted }) => (error, emitted),
             };
-            if emitted > 0 || !self.wait_to_retry(&error, &mut patience, &token.delivery().cancel).await {
-                return self.fail(token, error, patience.attempts());
+            if emitted > 0 {
+                return self.fail(envelope.token, error, patience.attempts());
+            }
+            let before = patience.attempts();
+            match patience.after(&error) {
+                Next::After(delay) => taken = self.put_back(Tried { envelope, patience }, &error, delay).await,
+                end => return self.give_up(envelope.token, error, before, end),
             }
         }
+    }
+
+    async fn attempt(&self, hands: &mut Hands, envelope: &Envelope, attempt: u32) -> Result<Went, Trouble> {
+        let Envelope { record, token, .. } = envelope;
+        match &self.job {
+            Job::Async(stage) => {
+                let cx = self.context(token.delivery().cancel.clone(), attempt);
+                let call = stage.process(&cx, record.clone());
+                match self.timed(&cx, call).await {
+                    Ok(outputs) => self.hand_on(token, outputs).await,
+                    Err(error) => Err(Trouble::failed(error)),
+                }
+            }
+            Job::Process(stage, role) if !stage.trusts(record) => {
+                self.serve_in_child(&mut hands.child, role, record, token).await
+            }
+            Job::Pool(stage) | Job::Process(stage, _) => self.serve_in_pool(stage, record, token).await,
+            Job::Sink(_) => Err(Trouble::failed(StageError::fatal("a sink takes batches"))),
+        }
+    }
+
+    /// Lets a record wait for its next attempt, behind all others; where too many wait already, here and now. Then it is
+    /// given back when its time has come.
+    async fn put_back(&self, tried: Tried, error: &StageError, delay: Duration) -> Option<Taken> {
+        let cause = if error.class == ErrorClass::Overload { Cause::Provider } else { Cause::Retry };
+        self.counters.retries.fetch_add(1, Relaxed);
+        let tried = self.again.put(tried, delay, cause).err()?;
+        let start = tokio::time::Instant::now();
+        let _ = tokio::time::timeout(delay, tried.envelope.token.delivery().cancel.cancelled()).await;
+        self.counters.held(cause, start.elapsed());
+        Some(Taken::Again(tried))
+    }
+
+    /// The record, unless this stage has given up: then its document stays unfinished.
+    fn worth_an_attempt(&self, envelope: Envelope) -> Option<Envelope> {
+        match self.gave_up.get() {
+            None => Some(envelope),
+            Some(error) => {
+                envelope.token.failed(&self.id, error.clone(), 0);
+                None
+            }
+        }
+    }
+
+    fn give_up(&self, token: Token, error: StageError, attempts: u32, end: Next) {
+        let error = match end {
+            Next::Exhausted => {
+                let total = docmill_api::units::Span(self.plan.retry.total);
+                StageError::exhausted(format!("{}; nothing else came for {total} (`retry.total`)", error.message))
+            }
+            _ => error,
+        };
+        self.fail(token, error, attempts);
     }
 
     fn context(&self, cancel: CancellationToken, attempt: u32) -> Context {
         Context { paid: self.shared.paid.clone(), ..Context::new(cancel, attempt) }
     }
 
-    /// Works on a batch until every item has an outcome. Items that failed transiently are tried again together.
-    pub(crate) async fn serve_batch(&self, mut pending: Vec<Envelope>) {
-        let mut patience = Patience::new(&self.plan.retry);
+    /// Makes an attempt at a batch; every item has its outcome then, or waits for another attempt, each by itself.
+    pub(crate) async fn serve_batch(&self, mut pending: Vec<(Envelope, Option<Patience>)>) {
         while !pending.is_empty() {
-            let records: Vec<Record> = pending.iter().map(|envelope| envelope.record.clone()).collect();
+            let begun = tokio::time::Instant::now();
+            let tried = |(envelope, patience): (Envelope, Option<Patience>)| {
+                let envelope = self.worth_an_attempt(envelope)?;
+                let patience = patience.unwrap_or_else(|| Patience::since(&self.plan.retry, begun));
+                Some(Tried { envelope, patience })
+            };
+            let batch: Vec<Tried> = pending.into_iter().filter_map(tried).collect();
+            let records: Vec<Record> = batch.iter().map(|one| one.envelope.record.clone()).collect();
+            let Some(attempt) = batch.iter().map(|one| one.patience.attempts()).max() else { return };
             crash_point(&self.id, "before");
-            let outcomes = self.attempt_batch(records, patience.attempts()).await;
+            let outcomes = self.attempt_batch(records, attempt).await;
             crash_point(&self.id, "after");
-            let mut again: Vec<(Envelope, StageError)> = Vec::new();
-            for (envelope, outcome) in pending.into_iter().zip(outcomes) {
-                match outcome {
-                    Ok(done) => self.conclude_item(envelope, done).await,
-                    Err(error) if error.class == ErrorClass::Transient => again.push((envelope, error)),
-                    Err(error) => self.fail(envelope.token, error, patience.attempts()),
+            let mut here = Vec::new();
+            for (Tried { envelope, mut patience }, outcome) in batch.into_iter().zip(outcomes) {
+                let error = match outcome {
+                    Ok(done) => {
+                        self.conclude_item(envelope, done).await;
+                        continue;
+                    }
+                    Err(error) => error,
+                };
+                let before = patience.attempts();
+                match patience.after(&error) {
+                    Next::After(delay) => here.push((Tried { envelope, patience }, error, delay)),
+                    end => self.give_up(envelope.token, error, before, end),
                 }
             }
-            let Some((_, error)) = again.first() else { return };
-            // One document that failed elsewhere meanwhile hurries nobody, and is not tried again.
-            if self.wait_to_retry(error, &mut patience, &self.shared.board.abort).await {
-                pending = again.into_iter().filter_map(|(envelope, _)| self.still_wanted(envelope)).collect();
-            } else {
-                for (envelope, error) in again {
-                    self.fail(envelope.token, error, patience.attempts());
-                }
-                return;
+            pending = self.put_back_all(here).await;
+        }
+    }
+
+    /// Lets records wait for their next attempt; gives back those for which there was no room, when their time has come.
+    async fn put_back_all(&self, tried: Vec<(Tried, StageError, Duration)>) -> Vec<(Envelope, Option<Patience>)> {
+        let mut here = Vec::new();
+        let mut wait = (Duration::ZERO, Cause::Retry);
+        for (one, error, delay) in tried {
+            let cause = if error.class == ErrorClass::Overload { Cause::Provider } else { Cause::Retry };
+            self.counters.retries.fetch_add(1, Relaxed);
+            if let Err(one) = self.again.put(one, delay, cause) {
+                wait = if delay > wait.0 { (delay, cause) } else { wait };
+                here.push(one);
             }
         }
+        if !here.is_empty() {
+            let start = tokio::time::Instant::now();
+            let _ = tokio::time::timeout(wait.0, self.shared.board.abort.cancelled()).await;
+            self.counters.held(wait.1, start.elapsed());
+        }
+        here.into_iter().filter_map(|one| self.take_in(Taken::Again(one))).collect()
     }
 
     async fn attempt_batch(&self, records: Vec<Record>, attempt: u32) -> Vec<Result<Done, StageError>> {
@@ -119,7 +191,7 @@ impl NodeRuntime {
         let cx = self.context(self.shared.board.abort.child_token(), attempt);
         let outcome: Result<Vec<Result<Done, StageError>>, StageError> = match &self.job {
             Job::Async(stage) => self
-                .timed(async { Ok(stage.process_batch(&cx, records).await) })
+                .timed(&cx, async { Ok(stage.process_batch(&cx, records).await) })
                 .await
                 .map(|outcomes| outcomes.into_iter().map(|outcome| outcome.map(Done::Outputs)).collect()),
             Job::Pool(stage) | Job::Process(stage, _) => self
@@ -145,7 +217,7 @@ impl NodeRuntime {
         records: Vec<Record>,
     ) -> Result<Vec<Result<Done, StageError>>, StageError> {
         let _turn = handle.turn.lock().await;
-        let written = self.timed(async { Ok(handle.sink.write(cx, records).await) }).await?;
+        let written = self.timed(cx, async { Ok(handle.sink.write(cx, records).await) }).await?;
         Ok(written.into_iter().map(|outcome| outcome.map(Done::Rows)).collect())
     }
 
@@ -174,39 +246,56 @@ impl NodeRuntime {
 
     /// Ends a record for good. A fatal error ends the run: the document stays unfinished then.
     pub(crate) fn fail(&self, token: Token, error: StageError, attempts: u32) {
-        if self.shared.board.is_aborted() && error.class != ErrorClass::Fatal {
+        if self.shared.board.is_aborted() && !error.ends_the_run() {
             // What an abort cut short is unfinished, not failed: the token is dropped.
             return;
         }
         self.counters.failed.fetch_add(1, Relaxed);
-        if error.class == ErrorClass::Fatal {
-            self.shared.halt(&self.id, error);
-            return;
+        match error.class {
+            ErrorClass::Fatal => self.shared.halt(&self.id, error),
+            ErrorClass::Exhausted => {
+                self.shared.wind_down(&self.id, error.clone());
+                token.failed(&self.id, error.clone(), attempts);
+                // What waits here for another attempt ends as this did.
+                let _ = self.gave_up.set(error);
+                self.again.wake();
+            }
+            _ => token.failed(&self.id, error, attempts),
         }
-        token.failed(&self.id, error, attempts);
     }
 
-    async fn wait_to_retry(&self, error: &StageError, patience: &mut Patience, cancel: &CancellationToken) -> bool {
-        if error.class != ErrorClass::Transient {
-            return false;
-        }
-        let Some(delay) = patience.next_delay(error.retry_after) else { return false };
-        let start = tokio::time::Instant::now();
-        let waited = tokio::time::timeout(delay, cancel.cancelled()).await.is_err();
-        self.counters.held(Cause::Retry, start.elapsed());
-        self.counters.retries.fetch_add(u64::from(waited), Relaxed);
-        waited
-    }
-
-    /// Runs an async call under the stage's timeout; a panic is the document's failure, not the run's.
-    async fn timed<T>(&self, call: impl Future<Output = Result<T, StageError>>) -> Result<T, StageError> {
+    /// Runs an async call under the stage's timeout, which stands still while the stage waits for what it is granted. A
+    /// panic is the document's failure, not the run's.
+    async fn timed<T>(&self, cx: &Context, call: impl Future<Output = Result<T, StageError>>) -> Result<T, StageError> {
         let start = Instant::now();
-        let outcome = tokio::time::timeout(self.timeout(), AssertUnwindSafe(call).catch_unwind()).await;
-        self.counters.served(start.elapsed());
+        let mut call = pin!(AssertUnwindSafe(call).catch_unwind());
+        let outcome = loop {
+            let until = match cx.clock.left(self.timeout()) {
+                Left::Until(until) => Some(until),
+                Left::Held => None,
+                Left::Nothing => break None,
+            };
+            let time_is_up = async {
+                match until {
+                    Some(until) => tokio::time::sleep_until(until).await,
+                    None => cx.clock.changed().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                outcome = &mut call => break Some(outcome),
+                () = time_is_up => {}
+            }
+        };
+        let held = cx.clock.time_held();
+        self.counters.served(start.elapsed().saturating_sub(held));
+        if !held.is_zero() {
+            self.counters.held(Cause::Provider, held);
+        }
         match outcome {
-            Ok(Ok(result)) => result,
-            Ok(Err(panic)) => Err(StageError::rejected(format!("crashed: {}", message_of(panic.as_ref())))),
-            Err(_) => {
+            Some(Ok(result)) => result,
+            Some(Err(panic)) => Err(StageError::rejected(format!("crashed: {}", message_of(panic.as_ref())))),
+            None => {
                 self.counters.timeouts.fetch_add(1, Relaxed);
                 Err(StageError::transient(self.timed_out()))
             }

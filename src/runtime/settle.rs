@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use docmill_api::crash::crash_point;
-use docmill_api::{Context, Durability, ErrorClass, Rest, Settled, SourceItem, StageError};
+use docmill_api::{Context, Durability, Rest, Settled, SourceItem, StageError};
 use futures::FutureExt;
 use serde_json::json;
 use tokio::sync::oneshot;
@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use super::delivery::Delivery;
 use super::memory::Memory;
 use super::node::SinkHandle;
-use super::retry::Patience;
+use super::retry::{Next, Patience};
 use super::shared::{Shared, Turn};
 use super::tier::cpu::message_of;
 use crate::monitor::{Ended, RunCounters};
@@ -197,13 +197,13 @@ impl Store {
         let Err(mut error) = self.settle_all(shared, group).await else { return };
         for delivery in group {
             // Not after a fatal error or an abort: no store answers then, and the documents stay unfinished.
-            if error.class != ErrorClass::Fatal && !shared.board.is_aborted() {
+            if !error.ends_the_run() && !shared.board.is_aborted() {
                 match self.settle_all(shared, std::slice::from_ref(delivery)).await {
                     Ok(()) => continue,
                     Err(own) => error = own,
                 }
             }
-            if error.class == ErrorClass::Fatal {
+            if error.ends_the_run() {
                 shared.halt(&self.id, error.clone());
             }
             let attempts = if shared.board.is_aborted() { 0 } else { self.retry.attempts };
@@ -264,9 +264,9 @@ impl Store {
                     Err(panic) => StageError::rejected(format!("crashed: {}", message_of(panic.as_ref()))),
                 }
             };
-            let again = error.class == ErrorClass::Transient && !shared.board.is_aborted();
-            let Some(delay) = (if again { patience.next_delay(error.retry_after) } else { None }) else {
-                return Err(error);
+            let delay = match patience.after(&error) {
+                Next::After(delay) if !shared.board.is_aborted() => delay,
+                _ => return Err(error),
             };
             let _ = tokio::time::timeout(delay, shared.board.abort.cancelled()).await;
         }
@@ -307,8 +307,7 @@ fn conclude(shared: &Shared, delivery: &Delivery) {
         return;
     }
     shared.counters.tally(|tally| {
-        let fatal = failure.as_ref().is_some_and(|failure| failure.error.class == ErrorClass::Fatal);
-        if delivery.is_unfinished() || fatal {
+        if delivery.is_unfinished() {
             return;
         }
         if delivery.gone {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use docmill_api::{CancellationToken, Durability, Paid, StageError};
+use docmill_api::{CancellationToken, Durability, Paid, Services, StageError};
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::RuntimeOptions;
@@ -30,6 +30,10 @@ pub(crate) struct Shared {
     pub(crate) counters: Arc<RunCounters>,
     /// Cancelled when sources are to list no more.
     pub(crate) closing: CancellationToken,
+    /// Cancelled when a service has nothing more to give: what does not need it is finished within the drain time.
+    pub(crate) winding_down: CancellationToken,
+    /// The model services that are open.
+    pub(crate) services: Services,
     /// Sources that still list.
     pub(crate) listing: AtomicUsize,
     /// Documents under way, by id.
@@ -63,6 +67,8 @@ impl Shared {
             board: Arc::new(Board::default()),
             counters: Arc::new(RunCounters::default()),
             closing: CancellationToken::new(),
+            winding_down: CancellationToken::new(),
+            services: options.services.clone(),
             listing: AtomicUsize::new(0),
             under_way: UnderWay::default(),
             memory: OnceLock::new(),
@@ -82,6 +88,12 @@ impl Shared {
         self.fatal.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert((Arc::clone(stage), error));
         self.closing.cancel();
         self.board.abort.cancel();
+    }
+
+    /// Ends the run because a service has nothing more to give; what does not need it is finished.
+    pub(crate) fn wind_down(&self, stage: &Arc<str>, error: StageError) {
+        self.halt_listing(stage, error);
+        self.winding_down.cancel();
     }
 
     /// Ends the listing because a source failed; what was listed so far is finished.

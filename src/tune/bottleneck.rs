@@ -100,6 +100,7 @@ mod tests {
             memory_peak: 0,
             memory_budget: 0,
             stages,
+            services: std::collections::BTreeMap::new(),
         }
     }
 

@@ -39,6 +39,8 @@ impl StageFactory for Measuring {
             batch: None,
             width: Some(1),
             timeout: std::time::Duration::from_secs(30),
+            attempts: docmill_api::ATTEMPTS,
+            accepts: &[],
             guarantees: "none",
             example: "kind = \"measuring\"\ninputs = [\"split\"]\n",
         }

@@ -11,14 +11,15 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "builtin", "config", "control", "ledger", "monitor", "plan", "query", "rehearse", "report", "runtime",
-            "tune",
+            "builtin", "config", "control", "ledger", "load", "monitor", "plan", "query", "rehearse", "report",
+            "runtime", "tune",
         ],
     ),
     ("config", &["plan"]),
     ("plan", &[]),
     ("control", &[]),
     ("ledger", &[]),
+    ("load", &["monitor"]),
     ("monitor", &[]),
     ("query", &[]),
     ("rehearse", &["plan", "runtime"]),

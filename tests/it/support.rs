@@ -44,6 +44,7 @@ pub(crate) fn options() -> RuntimeOptions {
         ledger: None,
         inputs: Vec::new(),
         given: None,
+        services: docmill_api::Services::default(),
         prune: false,
         alone: false,
         results: true,

@@ -57,6 +57,8 @@ impl StageFactory for LanguageFactory {
             batch: None,
             width: None,
             timeout: Duration::from_secs(10),
+            attempts: docmill_api::ATTEMPTS,
+            accepts: &[],
             guarantees: "Source code always passes. A text is looked at for its first 64 KiB.",
             example: "[stages.language]\nkind = \"language\"\ninputs = [\"parse\"]\nkeep = [\"en\", \"de\"]\n",
         }

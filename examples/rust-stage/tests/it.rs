@@ -22,6 +22,7 @@ async fn through(kind: TextKind, text: &str) -> Outputs {
         fingerprint: Digest::of(&[]),
         embedding: None,
         inputs: Vec::new(),
+        ..BuildContext::default()
     };
     let Node::Cpu(stage) = factory.build(defaults(&factory.spec().fields), &cx).await.expect("built") else {
         panic!("the spec says cpu")

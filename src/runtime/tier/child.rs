@@ -99,6 +99,7 @@ fn begin(registry: &Registry, hello: Message) -> Result<Arc<dyn CpuStage>, Stage
         fingerprint: Digest::of(&[]),
         embedding: None,
         inputs: Vec::new(),
+        ..BuildContext::default()
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

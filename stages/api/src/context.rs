@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::{CancellationToken, Paid, Record, SourceItem, StageError};
+use crate::{CancellationToken, Clock, Paid, Record, SourceItem, StageError};
 
 /// Handed to an async stage with each record or batch.
 #[derive(Clone, Debug)]
@@ -13,13 +13,15 @@ pub struct Context {
     pub attempt: u32,
     /// What was paid for before, and where to keep what is paid for now.
     pub paid: Paid,
+    /// The time that this call may take.
+    pub clock: Clock,
 }
 
 impl Context {
     /// A context for this attempt that keeps no paid results.
     #[must_use]
     pub fn new(cancel: CancellationToken, attempt: u32) -> Self {
-        Self { cancel, attempt, paid: Paid::default() }
+        Self { cancel, attempt, paid: Paid::default(), clock: Clock::default() }
     }
 
     /// A context that is never cancelled, for tests and one-off calls.

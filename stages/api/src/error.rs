@@ -14,8 +14,14 @@ use crate::PayloadKind;
 pub enum ErrorClass {
     /// Try again, within the stage's `retry`.
     Transient,
+    /// Try again later: the other side is busy or away, and the document is not to blame. It uses up none of
+    /// `retry.attempts`; once `retry.total` is over, the run ends as with [`ErrorClass::Exhausted`].
+    Overload,
     /// This document fails for good; the run goes on.
     Rejected,
+    /// Nothing more is to be had for now (a quota is used up): the run takes in no further document, finishes what does
+    /// not need it, and ends, resumably.
+    Exhausted,
     /// The run stops, resumably: nothing that follows could succeed (wrong key, no permission, disk full).
     Fatal,
 }
@@ -24,7 +30,9 @@ impl fmt::Display for ErrorClass {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Transient => "transient",
+            Self::Overload => "overload",
             Self::Rejected => "rejected",
+            Self::Exhausted => "exhausted",
             Self::Fatal => "fatal",
         })
     }
@@ -42,7 +50,7 @@ pub struct StageError {
     pub class: ErrorClass,
     /// What happened.
     pub message: String,
-    /// With [`ErrorClass::Transient`]: how long the other side asked to be left alone.
+    /// With [`ErrorClass::Transient`] and [`ErrorClass::Overload`]: how long the other side asked to be left alone.
     #[serde(default)]
     pub retry_after: Option<Duration>,
 }
@@ -52,6 +60,30 @@ impl StageError {
     #[must_use]
     pub fn transient(message: impl Into<String>) -> Self {
         Self { class: ErrorClass::Transient, message: message.into(), retry_after: None }
+    }
+
+    /// The other side is busy, or away: try again later, and blame nobody.
+    #[must_use]
+    pub fn overload(message: impl Into<String>) -> Self {
+        Self { class: ErrorClass::Overload, ..Self::transient(message) }
+    }
+
+    /// Nothing more is to be had until somebody pays or time passes.
+    #[must_use]
+    pub fn exhausted(message: impl Into<String>) -> Self {
+        Self { class: ErrorClass::Exhausted, ..Self::transient(message) }
+    }
+
+    /// Whether another attempt may end better.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        matches!(self.class, ErrorClass::Transient | ErrorClass::Overload)
+    }
+
+    /// Whether it ends the run rather than the document.
+    #[must_use]
+    pub fn ends_the_run(&self) -> bool {
+        matches!(self.class, ErrorClass::Exhausted | ErrorClass::Fatal)
     }
 
     /// This document will not work, however often it is tried.

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use crate::{Digest, Node, PayloadKind, Provider, Search, StageError, StageSpec};
+use crate::{Digest, Node, PayloadKind, Provider, Search, ServiceFactory, Services, StageError, StageSpec};
 
 /// Something wrong with a stage's configuration, found without I/O.
 #[derive(Clone, Debug, PartialEq)]
@@ -76,6 +76,25 @@ pub struct BuildContext {
     pub embedding: Option<Embedding>,
     /// Documents named on the command line, which replace what a source lists.
     pub inputs: Vec<String>,
+    /// The table in `[providers]` that the stage's provider is configured in; `None` where it is in the stage's own.
+    pub provider: Option<String>,
+    /// The model services that are open, for a stage that uses one.
+    pub services: Services,
+}
+
+impl Default for BuildContext {
+    /// A stage without a name, in the current directory.
+    fn default() -> Self {
+        Self {
+            stage: String::new(),
+            base: PathBuf::new(),
+            fingerprint: Digest::of(&[]),
+            embedding: None,
+            inputs: Vec::new(),
+            provider: None,
+            services: Services::default(),
+        }
+    }
 }
 
 /// Makes one kind of stage.
@@ -93,8 +112,14 @@ pub trait StageFactory: Send + Sync + 'static {
     /// Raised whenever the same configuration gives other rows than before: documents are then done again.
     const REVISION: u32;
 
-    /// The stage's description.
+    /// The stage's description: all that it may be told.
     fn spec() -> StageSpec;
+
+    /// The description of a stage with this table, for a kind that is another stage with another provider: other
+    /// fields apply, and its work runs in another tier. It takes and gives the same. The spec, unless the kind says so.
+    fn spec_for(_table: &Map<String, Value>) -> StageSpec {
+        Self::spec()
+    }
 
     /// Finds what the types cannot say, without I/O.
     fn validate(_config: &Self::Config) -> Vec<Issue> {
@@ -153,6 +178,8 @@ pub trait ErasedFactory: Send + Sync {
     fn revision(&self) -> u32;
     /// See [`StageFactory::spec`].
     fn spec(&self) -> StageSpec;
+    /// See [`StageFactory::spec_for`].
+    fn spec_for(&self, table: &Map<String, Value>) -> StageSpec;
     /// See [`StageFactory::validate`]; a configuration that does not decode is an issue too.
     fn validate(&self, config: &Value) -> Vec<Issue>;
     /// See [`StageFactory::resolved`].
@@ -193,6 +220,9 @@ impl<F: StageFactory> ErasedFactory for Erased<F> {
     fn spec(&self) -> StageSpec {
         F::spec()
     }
+    fn spec_for(&self, table: &Map<String, Value>) -> StageSpec {
+        F::spec_for(table)
+    }
     fn validate(&self, config: &Value) -> Vec<Issue> {
         match decode::<F>(config) {
             Ok(config) => F::validate(&config),
@@ -219,10 +249,11 @@ impl<F: StageFactory> ErasedFactory for Erased<F> {
     }
 }
 
-/// The kinds of stage that a program knows.
+/// The kinds of stage and of model service that a program knows.
 #[derive(Clone, Default)]
 pub struct Registry {
     factories: BTreeMap<&'static str, Arc<dyn ErasedFactory>>,
+    services: BTreeMap<&'static str, Arc<dyn ServiceFactory>>,
 }
 
 impl Registry {
@@ -243,7 +274,23 @@ impl Registry {
         self.factories.get(kind)
     }
 
-    /// All kinds, in alphabetical order.
+    /// Makes a kind of model service known.
+    pub fn add_service(&mut self, factory: impl ServiceFactory) {
+        self.services.insert(factory.kind(), Arc::new(factory));
+    }
+
+    /// The kind of model service of this name.
+    #[must_use]
+    pub fn service(&self, kind: &str) -> Option<&Arc<dyn ServiceFactory>> {
+        self.services.get(kind)
+    }
+
+    /// All kinds of model service, in alphabetical order.
+    pub fn services(&self) -> impl Iterator<Item = &'static str> + '_ {
+        self.services.keys().copied()
+    }
+
+    /// All kinds of stage, in alphabetical order.
     pub fn kinds(&self) -> impl Iterator<Item = &'static str> + '_ {
         self.factories.keys().copied()
     }

@@ -37,6 +37,7 @@
 //! }
 //! ```
 
+mod clock;
 mod context;
 pub mod crash;
 mod document;
@@ -46,11 +47,13 @@ pub mod frames;
 mod paid;
 mod payload;
 mod search;
+mod service;
 mod spec;
 mod stage;
 pub mod units;
 
 pub use async_trait::async_trait;
+pub use clock::{Clock, Left};
 pub use context::{Context, Outputs, Step, StepContext, Work, one_shot};
 pub use document::{Digest, Document, Known, MEMBER_MARK, SourceItem, canonical_uri};
 pub use error::{ErrorClass, StageError};
@@ -60,6 +63,7 @@ pub use payload::{
     Blob, Block, Chunk, Chunks, Page, Part, Payload, PayloadKind, Record, Reference, Slice, Text, TextKind, Vectors,
 };
 pub use search::{Filter, Hit, Listed, Provider, Search, StoreInfo, Stored};
-pub use spec::{BatchDefaults, FieldSpec, FieldType, StageSpec, Tier};
+pub use service::{Answer, Chat, Conversation, Message, Service, ServiceFactory, ServiceReport, Services, Speaker};
+pub use spec::{ATTEMPTS, BatchDefaults, FieldSpec, FieldType, StageSpec, Tier};
 pub use stage::{CpuStage, Durability, Node, Rest, Settled, Sink, Source, Stage};
 pub use tokio_util::sync::CancellationToken;

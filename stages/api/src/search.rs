@@ -49,6 +49,8 @@ pub struct Hit {
     pub heading: Vec<String>,
     /// What it says.
     pub text: String,
+    /// Its length in tokens of the chunker's encoding.
+    pub tokens: i32,
     /// How well it fits: higher is better; comparable within one answer only.
     pub score: f32,
     /// When it was stored, in microseconds since 1970 UTC.
@@ -122,6 +124,19 @@ pub trait Search: Send + Sync {
     /// # Errors
     /// The store cannot be read.
     async fn matching(&self, text: &str, limit: usize, filter: &Filter) -> Result<Vec<Hit>, StageError>;
+
+    /// Rows of these documents (by id) that pass the filter, at most `limit` of each: of one part (`chunk` or `summary`)
+    /// where it is named. In the order of the ids given, and of a document in its own order. Their score is 0.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    async fn rows(
+        &self,
+        documents: &[String],
+        part: Option<&str>,
+        limit: usize,
+        filter: &Filter,
+    ) -> Result<Vec<Hit>, StageError>;
 
     /// The first `limit` documents, in the order of their URIs, of those whose URI is greater than `after`.
     ///

@@ -32,6 +32,9 @@ impl Tier {
     }
 }
 
+/// How often one record is tried, unless its kind or its table says otherwise.
+pub const ATTEMPTS: u32 = 3;
+
 /// A stage's description.
 #[derive(Clone, Debug, Serialize)]
 pub struct StageSpec {
@@ -51,6 +54,10 @@ pub struct StageSpec {
     pub width: Option<u32>,
     /// How long one record or batch may take unless set.
     pub timeout: Duration,
+    /// How often one record is tried unless set, the first attempt included.
+    pub attempts: u32,
+    /// Media types that it accepts unless `accept` is set, `*` at the end of a pattern; empty for all.
+    pub accepts: &'static [&'static str],
     /// What it guarantees, in a sentence or two.
     pub guarantees: &'static str,
     /// A stage table in TOML that works.
@@ -119,8 +126,17 @@ pub enum FieldType {
         /// The most.
         max: i64,
     },
+    /// A number within bounds, both included.
+    Number {
+        /// The least.
+        min: f64,
+        /// The most.
+        max: f64,
+    },
     /// A text.
     Text,
+    /// One of some words, or the name of a table in `[providers]` whose kind is one of them.
+    Provider(&'static [&'static str]),
     /// One of some words.
     Choice(&'static [&'static str]),
     /// A size: `"10MiB"`, or a number of bytes.
@@ -145,7 +161,13 @@ impl FieldType {
             Self::Bool => "true or false".into(),
             Self::Integer { min, max } if *max == i64::MAX => format!("a whole number of at least {min}"),
             Self::Integer { min, max } => format!("a whole number from {min} to {max}"),
+            Self::Number { min, max } if *max == f64::MAX => format!("a number of at least {min}"),
+            Self::Number { min, max } => format!("a number from {min} to {max}"),
             Self::Text => "a text".into(),
+            Self::Provider(words) => {
+                let quoted: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
+                format!("{} or the name of a table in `[providers]`", quoted.join(", "))
+            }
             Self::Choice(words) => {
                 let quoted: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
                 format!("one of {}", quoted.join(", "))

@@ -103,6 +103,7 @@ fn build(characters: u32) -> Arc<dyn CpuStage> {
         fingerprint: Digest::of(&[]),
         embedding: None,
         inputs: Vec::new(),
+        ..BuildContext::default()
     };
     match futures_lite(factory.build(config, &context)) {
         Ok(Node::Cpu(stage)) => stage,

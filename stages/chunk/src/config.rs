@@ -95,6 +95,8 @@ impl StageFactory for ChunkFactory {
             batch: None,
             width: None,
             timeout: Duration::from_secs(60),
+            attempts: docmill_api::ATTEMPTS,
+            accepts: &[],
             guarantees: "No chunk is longer than its limit, and its token count is exact. Whatever is not white space \
                          is in a chunk, in order. White space alone is no chunk, and of equal chunks the first is kept. \
                          Functions, tables and fenced code that fit a chunk are not cut. The metadata of the rows says \

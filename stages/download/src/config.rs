@@ -114,6 +114,8 @@ pub(crate) fn spec() -> StageSpec {
         batch: None,
         width: Some(32),
         timeout: Duration::from_secs(60),
+        attempts: docmill_api::ATTEMPTS,
+        accepts: &[],
         guarantees: "Reads regular files only, and never more than `max_bytes` of a document, counted after \
                      decompression. Connects to public addresses only, unless `allow.cidrs` says otherwise: checked \
                      after names are resolved and on every redirect; the endpoint of an object store that the \

@@ -68,6 +68,8 @@ impl StageFactory for EmbedFactory {
             batch: Some(BatchDefaults { items: 256, tokens: 100_000, wait: Duration::from_millis(20) }),
             width: None,
             timeout: Duration::from_secs(30),
+            attempts: docmill_api::ATTEMPTS,
+            accepts: &[],
             guarantees: "The same text always gets the same vector, of length 1; a text without a single known token \
                          gets zeros. Nothing is downloaded and nothing leaves the machine.",
             example: "kind = \"embed\"\ninputs = [\"chunk\", \"summarize\"]\nprovider = \"builtin\"\n",

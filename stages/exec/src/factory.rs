@@ -154,6 +154,8 @@ impl StageFactory for ExecFactory {
             // A program is a process: as many of them as there are CPUs.
             width: None,
             timeout: Duration::from_secs(60),
+            attempts: docmill_api::ATTEMPTS,
+            accepts: &[],
             guarantees: "At most as many children as the width, each on one record at a time. One that is out of time \
                          is killed with its process group. One that is killed from outside costs an attempt, one that \
                          crashes its document, one that cannot be started the run.",

@@ -99,6 +99,8 @@ impl StageFactory for ParseFactory {
             batch: None,
             width: None,
             timeout: TIMEOUT,
+            attempts: docmill_api::ATTEMPTS,
+            accepts: &[],
             guarantees: "UTF-8 with \\n line ends; one text for each document, or an error or a skip that says why there \
                          is none; a reader that panics costs its turn, not the document.",
             example: EXAMPLE,

@@ -44,6 +44,8 @@ pub(crate) fn spec() -> StageSpec {
         batch: None,
         width: Some(1),
         timeout: Duration::from_secs(60),
+        attempts: docmill_api::ATTEMPTS,
+        accepts: &[],
         guarantees: "Lists each file once, in the order of names in each directory, without opening it. What was named \
                      and does not exist, and a directory that cannot be listed, is listed too, so that it fails as a \
                      document with its reason. Symbolic links are not followed unless `follow_links`, special files \

@@ -34,6 +34,7 @@ async fn source(base: &Path, changes: Value, inputs: &[String]) -> Box<dyn Sourc
         fingerprint: Digest::of(&[]),
         embedding: None,
         inputs: inputs.to_vec(),
+        ..BuildContext::default()
     };
     match factory().build(config(&changes), &cx).await.unwrap() {
         Node::Source(source) => source,

@@ -20,6 +20,7 @@ pub(crate) fn context(base: &Path) -> BuildContext {
         fingerprint: Digest::of(&[b"fingerprint"]),
         embedding: Some(Embedding { model: "model".into(), dimensions: DIMENSIONS }),
         inputs: Vec::new(),
+        ..BuildContext::default()
     }
 }
 

@@ -63,6 +63,8 @@ impl StageFactory for Jsonl {
             batch: Some(BatchDefaults { items: 8_192, tokens: 4_000_000, wait: Duration::from_secs(1) }),
             width: Some(1),
             timeout: Duration::from_secs(60),
+            attempts: docmill_api::ATTEMPTS,
+            accepts: &[],
             guarantees: "A document's file is replaced by rename, whole or not at all. A row written twice is there \
                          once, and a document that failed leaves nothing behind. Survives the end of the process; a \
                          power cut as well with `durability = \"power\"`.",

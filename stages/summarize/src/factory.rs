@@ -76,6 +76,8 @@ impl StageFactory for SummarizeFactory {
             batch: None,
             width: None,
             timeout: Duration::from_secs(120),
+            attempts: docmill_api::ATTEMPTS,
+            accepts: &[],
             guarantees: "The same text always gets the same summary, of at most 1200 characters, every word of it the \
                          document's own. The work is bounded: of a text beyond 512 KiB it looks at samples.",
             example: "kind = \"summarize\"\ninputs = [\"parse\"]\nprovider = \"extractive\"\nsentences = 3\n",

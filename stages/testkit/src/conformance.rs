@@ -116,6 +116,7 @@ impl<'a> Suite<'a> {
             fingerprint: Digest::of(&[]),
             embedding: self.embedding.clone(),
             inputs: Vec::new(),
+            ..BuildContext::default()
         };
         self.factory.build(self.config.clone(), &cx).await.expect("the stage is built")
     }

@@ -113,6 +113,8 @@ fn spec(takes: &'static [PayloadKind], gives: &'static [PayloadKind], tier: Tier
         batch: None,
         width: Some(4),
         timeout: Duration::from_secs(60),
+        attempts: docmill_api::ATTEMPTS,
+        accepts: &[],
         guarantees: "none: it fails as it is told",
         example,
     }

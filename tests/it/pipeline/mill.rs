@@ -108,6 +108,7 @@ impl Mill {
         let worker =
             WorkerProgram { program: PROGRAM.into(), arguments: vec!["stage-worker".into()], variables: Vec::new() };
         let options = RuntimeOptions {
+            services: docmill_api::Services::default(),
             worker,
             ledger: None,
             inputs: Vec::new(),
@@ -143,6 +144,7 @@ impl Mill {
                 fingerprint: plan.fingerprint,
                 embedding: stage.embedding.clone(),
                 inputs: Vec::new(),
+                ..BuildContext::default()
             };
             search = factory.search(stage.config.clone(), &cx).await.expect("the store opens").or(search);
             provider = factory.provider(stage.config.clone(), &cx).await.expect("the model opens").or(provider);

@@ -41,6 +41,8 @@ impl StageFactory for Sessions {
             batch: None,
             width: Some(1),
             timeout: Duration::from_secs(60),
+            attempts: docmill_api::ATTEMPTS,
+            accepts: &[],
             guarantees: "Lists what it is told.",
             example: "[stages.source]\nkind = \"sessions\"",
         }

@@ -30,6 +30,7 @@ pub(crate) fn build(changes: Value) -> Arc<dyn CpuStage> {
         fingerprint: Digest::of(&[]),
         embedding: None,
         inputs: Vec::new(),
+        ..BuildContext::default()
     };
     let config = config(&changes);
     let mut future = registry.get("chunk").unwrap().build(config, &context);

@@ -38,6 +38,7 @@ async fn stage(changes: Value) -> Arc<dyn Stage> {
         fingerprint: Digest::of(&[]),
         embedding: None,
         inputs: Vec::new(),
+        ..BuildContext::default()
     };
     match factory().build(config(&changes), &cx).await.unwrap() {
         Node::Io(stage) => stage,

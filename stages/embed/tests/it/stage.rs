@@ -30,6 +30,7 @@ fn context() -> BuildContext {
         fingerprint: Digest::of(&[]),
         embedding: None,
         inputs: Vec::new(),
+        ..BuildContext::default()
     }
 }
 

@@ -132,6 +132,7 @@ pub(crate) async fn build(base: &Path, changes: Value) -> Result<Arc<dyn Stage>,
         fingerprint: Digest::of(&[]),
         embedding: None,
         inputs: Vec::new(),
+        ..BuildContext::default()
     };
     match factory.build(values, &cx).await? {
         Node::Io(stage) => Ok(stage),

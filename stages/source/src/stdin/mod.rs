@@ -51,6 +51,8 @@ impl StageFactory for StdinFactory {
             batch: None,
             width: Some(1),
             timeout: Duration::from_secs(60),
+            attempts: docmill_api::ATTEMPTS,
+            accepts: &[],
             guarantees: "A line that begins with `{` is `{\"uri\": …}`, with `filename`, `media_type`, `size`, `metadata`, \
                          `session_id`, `user_id`, `gone` and `stamp` if need be; any other is an address or a path, relative to \
                          the current directory. A line that is neither, or longer than 1 MiB, is listed to fail with its \

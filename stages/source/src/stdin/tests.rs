@@ -211,6 +211,7 @@ async fn child() {
         fingerprint: Digest::of(&[]),
         embedding: None,
         inputs: inputs.iter().map(|input| (*input).to_owned()).collect(),
+        ..BuildContext::default()
     };
     assert!(factory.build(json!({}), &cx(&["a.pdf"])).await.is_err());
     assert!(factory.build(json!({}), &cx(&["-"])).await.is_ok());

@@ -39,6 +39,8 @@ pub(super) fn spec() -> StageSpec {
         batch: None,
         width: Some(1),
         timeout: Duration::from_secs(60),
+        attempts: docmill_api::ATTEMPTS,
+        accepts: &[],
         guarantees: "Lists each address once: those of `urls`, then of `list`, then of `sitemap`, each in its order. \
                      Sitemaps may be gzipped, and indexes of others 3 deep; of each the first 50,000 entries and 50 MiB \
                      are read. They are fetched from public addresses only, unless `cidrs` says otherwise: checked after \

@@ -123,6 +123,7 @@ async fn source(base: &Path, changes: &Value, inputs: &[&str]) -> Result<Box<dyn
         fingerprint: Digest::of(&[]),
         embedding: None,
         inputs: inputs.iter().map(|input| (*input).to_owned()).collect(),
+        ..BuildContext::default()
     };
     match registry().get("urls").unwrap().build(config(changes), &cx).await? {
         Node::Source(source) => Ok(source),

@@ -55,6 +55,7 @@ impl Tree {
             fingerprint: Digest::of(&[]),
             embedding: None,
             inputs: inputs.to_vec(),
+            ..BuildContext::default()
         };
         let Node::Source(source) = FilesFactory::build(serde_json::from_value(config).unwrap(), &cx).await.unwrap()
         else {

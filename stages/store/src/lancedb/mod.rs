@@ -74,6 +74,8 @@ impl StageFactory for LanceDb {
             batch: Some(BatchDefaults { items: 1_024, tokens: 4_000_000, wait: Duration::from_secs(1) }),
             width: Some(1),
             timeout: Duration::from_secs(60),
+            attempts: docmill_api::ATTEMPTS,
+            accepts: &[],
             guarantees: "A row written twice is there once. A changed document keeps its old rows until all new ones \
                          are durable; one that failed leaves none behind. Survives the end of the process; a power cut as well with \
                          `durability = \"power\"`.",

@@ -46,6 +46,7 @@ fn run_with(config: Value, input: Record) -> Outputs {
         fingerprint: Digest::of(&[]),
         embedding: None,
         inputs: Vec::new(),
+        ..BuildContext::default()
     };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let node = runtime.block_on(registry().get("summarize").unwrap().build(config, &cx)).unwrap();

@@ -1,0 +1,268 @@
+//! Requests a minute: as declared, or as refusals teach.
+//!
+//! A refusal stops everything, for as long as the service says or for a pause that doubles. Then one call is sent, and
+//! only when it is let through do the others follow. What was let through from one such moment to the next, pauses
+//! included, is what the service allows, whatever its rule: a window that begins with the minute, one that slides, a
+//! bucket with a burst. A guess that is too high is refused at once and corrected; one that is too low is grown out of.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tracing::debug;
+
+use super::bucket::{Bucket, DAY};
+use super::grants::Grants;
+
+/// The pause after a first refusal: as long as a service takes to allow one more where it allows two a second.
+const FIRST_BACKOFF: Duration = Duration::from_millis(500);
+/// The longest pause between two probes: a quarter of the window that most services count over. More would lose more of
+/// the next window; less would be refused more often until then.
+const LONGEST_BACKOFF: Duration = Duration::from_secs(15);
+/// A probe that is not refused after this was let through: a refusal takes one trip over the network, an answer of a
+/// model up to minutes, in which nothing else would be sent.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Of the measured rate, what is sent: enough below that a service which counts a little differently is not exceeded,
+/// and grown back in 25 s if it is not one of those.
+const MARGIN: f64 = 0.95;
+/// Fewer grants than this measure nothing: a process that begins when another has used the minute up would take one
+/// grant in 40 s for the rate. Low enough for the services that allow three a minute.
+const MEASURABLE: f64 = 3.0;
+/// Below both of these a measurement is not believed if it says less than half of what was sent until then.
+const MANY: f64 = 20.0;
+const LONG: Duration = Duration::from_secs(5);
+/// How often the rate grows without a refusal.
+const STEP: Duration = Duration::from_secs(5);
+/// By how much: 12.7 % in a minute, so that a window of a minute is exceeded by half of that at most.
+const GROWTH: f64 = 0.01;
+/// The growth rises by as much again every so many steps (a minute): a rate that was not refused for minutes is far too
+/// low. From a hundredth of what is allowed it takes 8 minutes, and at 1 % it would take 38.
+const STEPS_OF_A_PACE: u32 = 12;
+/// What it rises to at most, in multiples: 10 % every 5 s.
+const FASTEST: u32 = 10;
+
+/// What may be sent.
+#[derive(Debug)]
+enum Phase {
+    /// As much as the bucket allows.
+    Flowing,
+    /// Nothing until then, and then one.
+    Frozen { until: Instant },
+    /// Nothing until it is known what comes of this one.
+    Probing { number: u64, sent: Instant, requests: f64 },
+}
+
+/// Paces requests, and learns from refusals. Rates are per second in here.
+#[derive(Debug)]
+pub(super) struct Rate {
+    declared: Option<f64>,
+    learned: Option<f64>,
+    bucket: Option<Bucket>,
+    phase: Phase,
+    /// Nothing is sent until then, though nothing was refused.
+    held: Option<Instant>,
+    /// Calls with a lower number were sent before the last freeze began.
+    frozen_at: u64,
+    /// How long the next freeze is, where the service does not say.
+    backoff: Duration,
+    grants: Grants,
+    growth: Growth,
+}
+
+/// How long it went well.
+#[derive(Debug, Default)]
+struct Growth {
+    stepped: Option<Instant>,
+    steps: u32,
+    /// Whether a call waited for the bucket since the last step.
+    bound: bool,
+}
+
+impl Rate {
+    /// Both per minute.
+    pub(super) fn new(declared: Option<f64>, learned: Option<f64>) -> Self {
+        let per_second = |rate: Option<f64>| rate.filter(|rate| rate.is_finite() && *rate > 0.0).map(|rate| rate / 60.0);
+        let declared = per_second(declared);
+        Self {
+            declared,
+            learned: per_second(learned).filter(|learned| declared.is_none_or(|declared| *learned < declared)),
+            bucket: None,
+            phase: Phase::Flowing,
+            held: None,
+            frozen_at: 0,
+            backoff: FIRST_BACKOFF,
+            grants: Grants::default(),
+            growth: Growth::default(),
+        }
+    }
+
+    /// Per minute, where it is known.
+    pub(super) fn per_minute(&self) -> Option<f64> {
+        self.pace().map(|pace| pace * 60.0)
+    }
+
+    /// Per minute, where refusals taught it.
+    pub(super) fn learned(&self) -> Option<f64> {
+        self.learned.map(|learned| learned * 60.0)
+    }
+
+    /// Until when nothing at all is sent.
+    pub(super) fn frozen(&self, now: Instant) -> Option<Instant> {
+        let frozen = match self.phase {
+            Phase::Frozen { until } => Some(until),
+            _ => None,
+        };
+        frozen.max(self.held).filter(|until| *until > now)
+    }
+
+    /// When a call of so many requests may be sent, as far as is known; it may be sooner if something is heard.
+    pub(super) fn ready(&mut self, requests: f64, now: Instant) -> Instant {
+        if let Phase::Probing { sent, requests, .. } = self.phase {
+            if now < sent + PATIENCE {
+                return sent + PATIENCE;
+            }
+            self.flow(requests, now);
+        }
+        if let Some(until) = self.frozen(now) {
+            return until;
+        }
+        let Some(pace) = self.pace() else { return now };
+        let ready = self.bucket.get_or_insert_with(|| Bucket::new(pace, 1.0, now)).ready(requests, now);
+        self.growth.bound |= ready > now;
+        self.grow(now);
+        ready
+    }
+
+    /// The call with this number was sent.
+    pub(super) fn sent(&mut self, number: u64, requests: f64, now: Instant) {
+        if let Some(bucket) = &mut self.bucket {
+            bucket.take(requests, now);
+        }
+        if let Phase::Frozen { .. } = self.phase {
+            self.phase = Phase::Probing { number, sent: now, requests };
+        } else {
+            self.grants.sent(requests, now);
+        }
+    }
+
+    /// The call was let through, whatever was answered.
+    pub(super) fn granted(&mut self, number: u64, requests: f64, now: Instant) {
+        if self.is_probe(number) {
+            self.flow(requests, now);
+        }
+        if number >= self.frozen_at {
+            self.backoff = FIRST_BACKOFF;
+        }
+    }
+
+    /// The call was refused; `next` is the number of the next call. Whether a freeze began by that.
+    ///
+    /// Calls that were under way when it began are refused as well: that is the same refusal, told again.
+    pub(super) fn refused(
+        &mut self,
+        (number, requests, sent): (u64, f64, Instant),
+        next: u64,
+        after: Option<Duration>,
+        now: Instant,
+    ) -> bool {
+        let probe = self.is_probe(number);
+        if !probe {
+            self.grants.strike(requests, sent);
+        }
+        if number < self.frozen_at {
+            self.hold(after.unwrap_or_default(), now);
+            return false;
+        }
+        // The service is believed, until it refuses what it called for.
+        let first = self.backoff == FIRST_BACKOFF;
+        let pause = match after {
+            Some(after) if first => after.min(DAY),
+            after => self.backoff.max(after.unwrap_or_default().min(DAY)),
+        };
+        self.backoff = (self.backoff * 2).min(LONGEST_BACKOFF);
+        self.phase = Phase::Frozen { until: now + pause };
+        self.frozen_at = next;
+        !probe
+    }
+
+    /// The call was not served, for another reason than the rate.
+    pub(super) fn unserved(&mut self, number: u64, requests: f64, sent: Instant, now: Instant) {
+        if self.is_probe(number) {
+            self.phase = Phase::Frozen { until: now };
+        } else {
+            self.grants.strike(requests, sent);
+        }
+    }
+
+    /// The call was not sent.
+    pub(super) fn unused(&mut self, number: u64, requests: f64, sent: Instant, now: Instant) {
+        self.unserved(number, requests, sent, now);
+        if let Some(bucket) = &mut self.bucket {
+            bucket.give_back(requests, now);
+        }
+    }
+
+    /// Sends nothing for so long.
+    pub(super) fn hold(&mut self, time: Duration, now: Instant) {
+        self.held = self.held.max(Some(now + time.min(DAY)));
+    }
+
+    fn is_probe(&self, number: u64) -> bool {
+        matches!(self.phase, Phase::Probing { number: probe, .. } if probe == number)
+    }
+
+    fn pace(&self) -> Option<f64> {
+        self.learned.or(self.declared)
+    }
+
+    /// The probe was let through: measures what was since the last one, and lets the others follow.
+    fn flow(&mut self, requests: f64, now: Instant) {
+        self.phase = Phase::Flowing;
+        if let Some(measured) = self.measured(now) {
+            self.set(measured, now);
+            // What the bucket saved up meanwhile was not there to be saved.
+            self.bucket = self.pace().map(|pace| Bucket::new(pace, 1.0, now));
+            self.grants.restart(now);
+            debug!(requests_per_minute = measured * 60.0, "the model service refused calls, their rate was measured");
+        }
+        // The probe is the first of the next measurement: a fence has one post more than gaps.
+        self.grants.sent(requests, now);
+        self.growth = Growth { stepped: Some(now), ..Growth::default() };
+    }
+
+    /// What may be sent by what was let through, or nothing if that is too little to tell: then it is counted on.
+    fn measured(&self, now: Instant) -> Option<f64> {
+        let (count, span) = (self.grants.count(), self.grants.span(now));
+        let measured = MARGIN * self.grants.per_second(now);
+        let few = count < MEASURABLE;
+        let half = self.pace().map(|pace| pace / 2.0).filter(|_| few || (count <= MANY && span < LONG));
+        match half {
+            Some(half) => Some(measured.max(half)),
+            None => (!few).then_some(measured),
+        }
+    }
+
+    /// A little more, where it is the rate that holds back and nothing was refused.
+    fn grow(&mut self, now: Instant) {
+        if self.growth.stepped.is_some_and(|stepped| now < stepped + STEP) {
+            return;
+        }
+        if let Some(learned) = self.learned
+            && self.growth.bound
+            && self.growth.stepped.is_some()
+        {
+            let times = (1 + self.growth.steps / STEPS_OF_A_PACE).min(FASTEST);
+            self.growth.steps += 1;
+            self.set(learned * (1.0 + GROWTH * f64::from(times)), now);
+        }
+        self.growth.bound = false;
+        self.growth.stepped = Some(now);
+    }
+
+    /// Sends at this rate from now on; at the declared one, if that is lower.
+    fn set(&mut self, per_second: f64, now: Instant) {
+        self.learned = Some(per_second).filter(|learned| self.declared.is_none_or(|declared| *learned < declared));
+        if let (Some(pace), Some(bucket)) = (self.pace(), &mut self.bucket) {
+            bucket.pace(pace, now);
+        }
+    }
+}

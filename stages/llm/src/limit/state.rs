@@ -1,0 +1,214 @@
+//! Decides who may call when, and learns from what comes of it: all limits together, without a clock of its own.
+
+use std::hash::{BuildHasher, RandomState};
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+use tokio::time::Instant;
+
+use super::breaker::{Breaker, Gate, LONGEST_PAUSE, SHORT};
+use super::bucket::Bucket;
+use super::rate::Rate;
+use super::width::Width;
+use super::{Cost, Outcome, Settings, View};
+
+/// The names of what is learned.
+const CONCURRENCY: &str = "concurrency";
+const REQUESTS_PER_MINUTE: &str = "requests_per_minute";
+
+/// What one who wants to call is told.
+#[derive(Debug)]
+pub(super) enum Turn {
+    /// To call, and to end the ticket.
+    Granted(Ticket),
+    /// To ask again then, or when something changed; without a time only then.
+    Wait(Option<Instant>),
+    /// To go, and not to come back before so long.
+    Open(Duration),
+}
+
+/// One call that was let through.
+#[derive(Debug)]
+pub(super) struct Ticket {
+    /// Calls are numbered in the order in which they are sent.
+    number: u64,
+    sent: Instant,
+    cost: Cost,
+}
+
+/// All limits of one service.
+#[derive(Debug)]
+pub(super) struct State {
+    rate: Rate,
+    tokens: Option<Bucket>,
+    width: Width,
+    breaker: Breaker,
+    in_flight: usize,
+    /// The number of the next call.
+    next: u64,
+    jitter: Jitter,
+}
+
+impl State {
+    pub(super) fn new(settings: Settings, learned: Option<&Value>) -> Self {
+        let learned = |name| learned.and_then(|learned| learned.get(name));
+        let concurrency = learned(CONCURRENCY).and_then(Value::as_u64).and_then(|limit| usize::try_from(limit).ok());
+        let tokens = settings.tokens_per_minute.filter(|tokens| tokens.is_finite() && *tokens > 0.0);
+        Self {
+            rate: Rate::new(settings.requests_per_minute, learned(REQUESTS_PER_MINUTE).and_then(Value::as_f64)),
+            tokens: tokens.map(|tokens| Bucket::new(tokens / 60.0, f64::MAX, Instant::now())),
+            width: Width::new(settings.concurrency, concurrency),
+            breaker: Breaker::default(),
+            in_flight: 0,
+            next: 0,
+            jitter: Jitter(RandomState::new().hash_one(())),
+        }
+    }
+
+    /// Whether the one who is first in line may call.
+    pub(super) fn turn(&mut self, now: Instant, cost: Cost) -> Turn {
+        let gate = self.breaker.gate(now);
+        if let Gate::Open(after) = gate {
+            return Turn::Open(self.jitter.on(after));
+        }
+        let full = self.in_flight >= self.width.limit();
+        let ready = if full { now } else { self.ready(now, cost) };
+        if !full && ready <= now {
+            return Turn::Granted(self.grant(now, cost));
+        }
+        if gate == Gate::Probe {
+            return Turn::Open(self.jitter.on(SHORT.max(ready - now)));
+        }
+        Turn::Wait((!full).then_some(ready))
+    }
+
+    /// A call is over.
+    pub(super) fn ended(&mut self, now: Instant, ticket: Ticket, outcome: Outcome) {
+        self.in_flight -= 1;
+        let Ticket { number, sent, cost } = ticket;
+        match outcome {
+            Outcome::Answered { tokens } => {
+                if let (Some(tokens), Some(bucket)) = (tokens, &mut self.tokens) {
+                    bucket.give_back(cost.tokens - tokens, now);
+                }
+                self.rate.granted(number, cost.requests, now);
+                self.width.answered(now - sent, self.in_flight, now);
+                self.good(number);
+            }
+            Outcome::Refused => {
+                self.rate.granted(number, cost.requests, now);
+                self.good(number);
+            }
+            Outcome::RateLimited { after } => {
+                let begins = self.rate.refused((number, cost.requests, sent), self.next, after, now);
+                // Where a rate is known it is the rate that gives way: to narrow for it too would count it twice.
+                if begins && self.rate.learned().is_none() {
+                    self.width.signal(self.in_flight, now);
+                }
+                self.good(number);
+            }
+            Outcome::Overloaded { after } => {
+                self.rate.unserved(number, cost.requests, sent, now);
+                // Of several servers behind one name one may say so: no longer than the breaker would wait.
+                self.rate.hold(after.unwrap_or_default().min(LONGEST_PAUSE), now);
+                if self.breaker.is_closed() {
+                    self.width.signal(self.in_flight, now);
+                }
+                self.breaker.sign(number, false, now);
+            }
+            Outcome::TimedOut => {
+                self.rate.unserved(number, cost.requests, sent, now);
+                if self.breaker.is_closed() {
+                    self.width.late(self.in_flight, now);
+                }
+                self.breaker.sign(number, false, now);
+            }
+            Outcome::Unreachable => {
+                self.rate.unserved(number, cost.requests, sent, now);
+                self.breaker.sign(number, true, now);
+            }
+            Outcome::Failed => {
+                self.rate.granted(number, cost.requests, now);
+                self.breaker.sign(number, false, now);
+            }
+            Outcome::Unused => {
+                self.rate.unused(number, cost.requests, sent, now);
+                if let Some(bucket) = &mut self.tokens {
+                    bucket.give_back(cost.tokens, now);
+                }
+                self.breaker.unused(number, now);
+            }
+        }
+    }
+
+    /// Sends nothing for so long.
+    pub(super) fn hold(&mut self, now: Instant, time: Duration) {
+        self.rate.hold(time, now);
+    }
+
+    pub(super) fn learned(&self) -> Option<Value> {
+        let mut learned = Map::new();
+        if let Some(limit) = self.width.learned() {
+            learned.insert(CONCURRENCY.to_owned(), limit.into());
+        }
+        if let Some(rate) = self.rate.learned() {
+            learned.insert(REQUESTS_PER_MINUTE.to_owned(), rate.into());
+        }
+        (!learned.is_empty()).then_some(Value::Object(learned))
+    }
+
+    pub(super) fn view(&self, now: Instant) -> View {
+        let open = match self.breaker.gate(now) {
+            Gate::Open(after) => Some(after),
+            Gate::Closed | Gate::Probe => None,
+        };
+        View {
+            in_flight: self.in_flight,
+            concurrency: self.width.limit(),
+            requests_per_minute: self.rate.per_minute().unwrap_or_default(),
+            breaker: self.breaker.name(now),
+            opened: self.breaker.opened(),
+            next_try: open.max(self.rate.frozen(now).map(|until| until - now)),
+        }
+    }
+
+    fn ready(&mut self, now: Instant, cost: Cost) -> Instant {
+        let tokens = self.tokens.as_mut().map_or(now, |bucket| bucket.ready(cost.tokens, now));
+        self.rate.ready(cost.requests, now).max(tokens)
+    }
+
+    fn grant(&mut self, now: Instant, cost: Cost) -> Ticket {
+        let number = self.next;
+        self.next += 1;
+        self.in_flight += 1;
+        if let Some(bucket) = &mut self.tokens {
+            bucket.take(cost.tokens, now);
+        }
+        self.rate.sent(number, cost.requests, now);
+        self.width.sent(self.in_flight, now);
+        self.breaker.sent(number);
+        Ticket { number, sent: now, cost }
+    }
+
+    fn good(&mut self, number: u64) {
+        if self.breaker.good(number, self.next) {
+            self.width.halve();
+        }
+    }
+}
+
+/// Keeps those who were told the same from coming back at the same time.
+#[derive(Debug)]
+struct Jitter(u64);
+
+impl Jitter {
+    /// The time and up to a quarter more: what spreads as many as wait, and is still the time that was meant.
+    fn on(&mut self, time: Duration) -> Duration {
+        // SplitMix64 (Steele, Lea, Flood 2014): three lines do for this what a crate would.
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        let share = f64::from(u32::try_from((mixed ^ (mixed >> 31)) >> 32).unwrap_or_default()) / f64::from(u32::MAX);
+        time + time.mul_f64(share / 4.0)
+    }
+}
