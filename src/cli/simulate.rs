@@ -14,23 +14,20 @@ use crate::load::simulate::{Server, Settings};
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  docmill simulate                                       every call answered, after some 200 ms
-  docmill simulate --requests-per-minute 600 --concurrency 16
-                                                         a service with caps, to tune a pipeline against
-  docmill simulate --errors 0.05 --hangs 0.01 --halves 0.02
-                                                         a bad day: what is retried, what is lost (nothing)
-  docmill simulate --latency 0ms --spread 0              as fast as it goes
-  docmill simulate | tail -1 | jq .repeated              what was asked, after Ctrl-C
+  docmill simulate                                  every call answered, after some 200 ms
+  docmill simulate --latency 0ms --spread 0         as fast as it goes
+  docmill simulate --requests-per-minute 600        a service with a cap, to tune a pipeline against
+  docmill simulate --errors 0.05 --hangs 0.01       a bad day: what is retried, and that nothing is lost
+  docmill simulate > asked                          the last line tells what was asked, after Ctrl-C
 
 In the pipeline, with any model and key:
   base_url = \"http://127.0.0.1:8321/v1\"
 
 While it runs:
-  curl -s http://127.0.0.1:8321/stats | jq .in_flight
+  curl -s http://127.0.0.1:8321/stats | jq '.in_flight, .repeated'
 
-It is no model: an embedding is a bag of the text's words, a chat is answered with an extract of the question, and a
-token is four characters. The same calls have the same answers and the same failures, in whatever order they come;
-another --seed draws others.")]
+It is no model. An embedding is a bag of the text's words, a chat is answered with an extract of the question.
+A token is four characters. The same calls have the same answers and failures, in whatever order they come.")]
 pub struct Args {
     /// The address to listen on; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8321")]
@@ -44,10 +41,6 @@ pub struct Args {
     /// How fast a chat's answer is written, on top of the latency; 0 for at once
     #[arg(long, value_name = "N", default_value_t = 0.0, value_parser = amount)]
     tokens_per_second: f64,
-    #[command(flatten)]
-    failures: Failures,
-    #[command(flatten)]
-    limits: Limits,
     /// How many numbers a vector has
     #[arg(long, value_name = "N", default_value_t = 256)]
     dimensions: usize,
@@ -60,6 +53,11 @@ pub struct Args {
     /// What failures and latencies are drawn from
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
+    // Last: their headings hold for whatever follows.
+    #[command(flatten)]
+    failures: Failures,
+    #[command(flatten)]
+    limits: Limits,
 }
 
 /// How often calls fail, and how.

@@ -29,8 +29,8 @@ pub(crate) struct Again {
     /// How many wait, to be read without the lock.
     length: AtomicUsize,
     room: usize,
-    /// Workers that wait for one of them.
-    idle: AtomicUsize,
+    /// How many of them a worker with nothing else to do waits for.
+    claimed: AtomicUsize,
     changed: Notify,
 }
 
@@ -68,7 +68,7 @@ impl Again {
             waiting: Mutex::default(),
             length: AtomicUsize::new(0),
             room,
-            idle: AtomicUsize::new(0),
+            claimed: AtomicUsize::new(0),
             changed: Notify::new(),
         }
     }
@@ -138,15 +138,13 @@ impl Again {
         }
     }
 
-    /// Says that a worker has nothing else to do: why it waits, where one of the waiting records is what it waits for.
+    /// Says that a worker has nothing else to do: why it waits, where there is a waiting record for it to wait for.
     pub(crate) fn idle(&self) -> Idle<'_> {
-        let rank = self.idle.fetch_add(1, Ordering::Relaxed);
-        let cause = if rank < self.length.load(Ordering::Acquire) {
-            self.lock().peek().map(|Reverse(first)| first.cause)
-        } else {
-            None
-        };
-        Idle { again: self, cause }
+        let waiting = self.length.load(Ordering::Acquire);
+        let one_more = |claimed: usize| (claimed < waiting).then_some(claimed + 1);
+        let claims = self.claimed.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok();
+        let cause = if claims { self.lock().peek().map(|Reverse(first)| first.cause) } else { None };
+        Idle { again: self, claims, cause }
     }
 
     /// Wakes whoever waits, because all are due now.
@@ -170,11 +168,14 @@ impl Again {
 /// A worker that has nothing else to do.
 pub(crate) struct Idle<'a> {
     again: &'a Again,
+    claims: bool,
     pub(crate) cause: Option<Cause>,
 }
 
 impl Drop for Idle<'_> {
     fn drop(&mut self) {
-        self.again.idle.fetch_sub(1, Ordering::Relaxed);
+        if self.claims {
+            self.again.claimed.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }

@@ -115,7 +115,7 @@ impl Settings {
             ("key", self.key.as_deref() == Some("")),
         ];
         match counts.iter().find(|(_, nothing)| *nothing) {
-            Some((name, _)) => Err(format!("`{name}` is empty; with it no call could be answered")),
+            Some((name, _)) => Err(format!("`{name}` is nothing; no call could be answered")),
             None => Ok(()),
         }
     }

@@ -172,7 +172,7 @@ pub trait Chat: Send + Sync {
     async fn ask(
         &self,
         conversation: &Conversation,
-        heard: &mut (dyn FnMut(&str) + Send),
+        heard: &mut (dyn for<'a> FnMut(&'a str) + Send),
     ) -> Result<Answer, StageError>;
 }
 

@@ -85,7 +85,14 @@ mod tests {
         assert_eq!(taken, 600);
         // What a pause of any length leaves is one second's worth.
         now += Duration::from_secs(600);
-        let at_once = (0..).take_while(|_| bucket.ready(1.0, now) == now && { bucket.take(1.0, now); true }).count();
+        let at_once = (0..)
+            .take_while(|_| {
+                bucket.ready(1.0, now) == now && {
+                    bucket.take(1.0, now);
+                    true
+                }
+            })
+            .count();
         assert_eq!(at_once, 10);
     }
 

@@ -167,7 +167,7 @@ impl Limits {
         self.lock().view(Instant::now())
     }
 
-    fn end(&self, ticket: Ticket, outcome: Outcome) {
+    fn end(&self, ticket: &Ticket, outcome: Outcome) {
         self.lock().ended(Instant::now(), ticket, outcome);
         self.changed.notify_one();
     }
@@ -192,7 +192,7 @@ impl Permit {
     /// Says what came of the call.
     pub(crate) fn ended(mut self, outcome: Outcome) {
         if let Some(ticket) = self.ticket.take() {
-            self.limits.end(ticket, outcome);
+            self.limits.end(&ticket, outcome);
         }
     }
 }
@@ -200,7 +200,7 @@ impl Permit {
 impl Drop for Permit {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket.take() {
-            self.limits.end(ticket, Outcome::TimedOut);
+            self.limits.end(&ticket, Outcome::TimedOut);
         }
     }
 }

@@ -48,7 +48,16 @@ enum Phase {
     /// Nothing until then, and then one.
     Frozen { until: Instant },
     /// Nothing until it is known what comes of this one.
-    Probing { number: u64, sent: Instant, requests: f64 },
+    Probing(Call),
+}
+
+/// A call, as the rate sees it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Call {
+    /// Calls are numbered in the order in which they are sent.
+    pub(super) number: u64,
+    pub(super) sent: Instant,
+    pub(super) requests: f64,
 }
 
 /// Paces requests, and learns from refusals. Rates are per second in here.
@@ -80,7 +89,8 @@ struct Growth {
 impl Rate {
     /// Both per minute.
     pub(super) fn new(declared: Option<f64>, learned: Option<f64>) -> Self {
-        let per_second = |rate: Option<f64>| rate.filter(|rate| rate.is_finite() && *rate > 0.0).map(|rate| rate / 60.0);
+        let per_second =
+            |rate: Option<f64>| rate.filter(|rate| rate.is_finite() && *rate > 0.0).map(|rate| rate / 60.0);
         let declared = per_second(declared);
         Self {
             declared,
@@ -116,11 +126,11 @@ impl Rate {
 
     /// When a call of so many requests may be sent, as far as is known; it may be sooner if something is heard.
     pub(super) fn ready(&mut self, requests: f64, now: Instant) -> Instant {
-        if let Phase::Probing { sent, requests, .. } = self.phase {
-            if now < sent + PATIENCE {
-                return sent + PATIENCE;
+        if let Phase::Probing(probe) = self.phase {
+            if now < probe.sent + PATIENCE {
+                return probe.sent + PATIENCE;
             }
-            self.flow(requests, now);
+            self.flow(probe, now);
         }
         if let Some(until) = self.frozen(now) {
             return until;
@@ -132,24 +142,24 @@ impl Rate {
         ready
     }
 
-    /// The call with this number was sent.
-    pub(super) fn sent(&mut self, number: u64, requests: f64, now: Instant) {
+    /// The call was sent.
+    pub(super) fn sent(&mut self, call: Call) {
         if let Some(bucket) = &mut self.bucket {
-            bucket.take(requests, now);
+            bucket.take(call.requests, call.sent);
         }
         if let Phase::Frozen { .. } = self.phase {
-            self.phase = Phase::Probing { number, sent: now, requests };
+            self.phase = Phase::Probing(call);
         } else {
-            self.grants.sent(requests, now);
+            self.grants.sent(call.requests, call.sent);
         }
     }
 
     /// The call was let through, whatever was answered.
-    pub(super) fn granted(&mut self, number: u64, requests: f64, now: Instant) {
-        if self.is_probe(number) {
-            self.flow(requests, now);
+    pub(super) fn granted(&mut self, call: Call, now: Instant) {
+        if self.is_probe(call) {
+            self.flow(call, now);
         }
-        if number >= self.frozen_at {
+        if call.number >= self.frozen_at {
             self.backoff = FIRST_BACKOFF;
         }
     }
@@ -157,18 +167,12 @@ impl Rate {
     /// The call was refused; `next` is the number of the next call. Whether a freeze began by that.
     ///
     /// Calls that were under way when it began are refused as well: that is the same refusal, told again.
-    pub(super) fn refused(
-        &mut self,
-        (number, requests, sent): (u64, f64, Instant),
-        next: u64,
-        after: Option<Duration>,
-        now: Instant,
-    ) -> bool {
-        let probe = self.is_probe(number);
+    pub(super) fn refused(&mut self, call: Call, next: u64, after: Option<Duration>, now: Instant) -> bool {
+        let probe = self.is_probe(call);
         if !probe {
-            self.grants.strike(requests, sent);
+            self.grants.strike(call.requests, call.sent);
         }
-        if number < self.frozen_at {
+        if call.number < self.frozen_at {
             self.hold(after.unwrap_or_default(), now);
             return false;
         }
@@ -185,19 +189,19 @@ impl Rate {
     }
 
     /// The call was not served, for another reason than the rate.
-    pub(super) fn unserved(&mut self, number: u64, requests: f64, sent: Instant, now: Instant) {
-        if self.is_probe(number) {
+    pub(super) fn unserved(&mut self, call: Call, now: Instant) {
+        if self.is_probe(call) {
             self.phase = Phase::Frozen { until: now };
         } else {
-            self.grants.strike(requests, sent);
+            self.grants.strike(call.requests, call.sent);
         }
     }
 
     /// The call was not sent.
-    pub(super) fn unused(&mut self, number: u64, requests: f64, sent: Instant, now: Instant) {
-        self.unserved(number, requests, sent, now);
+    pub(super) fn unused(&mut self, call: Call, now: Instant) {
+        self.unserved(call, now);
         if let Some(bucket) = &mut self.bucket {
-            bucket.give_back(requests, now);
+            bucket.give_back(call.requests, now);
         }
     }
 
@@ -206,8 +210,8 @@ impl Rate {
         self.held = self.held.max(Some(now + time.min(DAY)));
     }
 
-    fn is_probe(&self, number: u64) -> bool {
-        matches!(self.phase, Phase::Probing { number: probe, .. } if probe == number)
+    fn is_probe(&self, call: Call) -> bool {
+        matches!(self.phase, Phase::Probing(probe) if probe.number == call.number)
     }
 
     fn pace(&self) -> Option<f64> {
@@ -215,7 +219,7 @@ impl Rate {
     }
 
     /// The probe was let through: measures what was since the last one, and lets the others follow.
-    fn flow(&mut self, requests: f64, now: Instant) {
+    fn flow(&mut self, probe: Call, now: Instant) {
         self.phase = Phase::Flowing;
         if let Some(measured) = self.measured(now) {
             self.set(measured, now);
@@ -225,7 +229,7 @@ impl Rate {
             debug!(requests_per_minute = measured * 60.0, "the model service refused calls, their rate was measured");
         }
         // The probe is the first of the next measurement: a fence has one post more than gaps.
-        self.grants.sent(requests, now);
+        self.grants.sent(probe.requests, now);
         self.growth = Growth { stepped: Some(now), ..Growth::default() };
     }
 

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::breaker::{Breaker, Gate, LONGEST_PAUSE, SHORT};
 use super::bucket::Bucket;
-use super::rate::Rate;
+use super::rate::{Call, Rate};
 use super::width::Width;
 use super::{Cost, Outcome, Settings, View};
 
@@ -30,10 +30,9 @@ pub(super) enum Turn {
 /// One call that was let through.
 #[derive(Debug)]
 pub(super) struct Ticket {
-    /// Calls are numbered in the order in which they are sent.
-    number: u64,
-    sent: Instant,
-    cost: Cost,
+    call: Call,
+    /// As was estimated.
+    tokens: f64,
 }
 
 /// All limits of one service.
@@ -83,61 +82,62 @@ impl State {
     }
 
     /// A call is over.
-    pub(super) fn ended(&mut self, now: Instant, ticket: Ticket, outcome: Outcome) {
+    pub(super) fn ended(&mut self, now: Instant, ticket: &Ticket, outcome: Outcome) {
         self.in_flight -= 1;
-        let Ticket { number, sent, cost } = ticket;
+        let unused = match outcome {
+            Outcome::Answered { tokens: Some(tokens) } => ticket.tokens - tokens,
+            Outcome::Unused => ticket.tokens,
+            _ => 0.0,
+        };
+        if let Some(bucket) = &mut self.tokens {
+            bucket.give_back(unused, now);
+        }
+        let refusal = self.tell_rate(now, ticket.call, outcome);
+        if self.breaker.is_closed() {
+            self.tell_width(now, ticket.call, outcome, refusal);
+        }
+        self.tell_breaker(now, ticket.call.number, outcome);
+    }
+
+    /// Whether it is the first refusal after others were let through.
+    fn tell_rate(&mut self, now: Instant, call: Call, outcome: Outcome) -> bool {
         match outcome {
-            Outcome::Answered { tokens } => {
-                if let (Some(tokens), Some(bucket)) = (tokens, &mut self.tokens) {
-                    bucket.give_back(cost.tokens - tokens, now);
-                }
-                self.rate.granted(number, cost.requests, now);
-                self.width.answered(now - sent, self.in_flight, now);
-                self.good(number);
-            }
-            Outcome::Refused => {
-                self.rate.granted(number, cost.requests, now);
-                self.good(number);
-            }
-            Outcome::RateLimited { after } => {
-                let begins = self.rate.refused((number, cost.requests, sent), self.next, after, now);
-                // Where a rate is known it is the rate that gives way: to narrow for it too would count it twice.
-                if begins && self.rate.learned().is_none() {
-                    self.width.signal(self.in_flight, now);
-                }
-                self.good(number);
-            }
+            Outcome::RateLimited { after } => return self.rate.refused(call, self.next, after, now),
+            Outcome::Answered { .. } | Outcome::Refused | Outcome::Failed => self.rate.granted(call, now),
             Outcome::Overloaded { after } => {
-                self.rate.unserved(number, cost.requests, sent, now);
+                self.rate.unserved(call, now);
                 // Of several servers behind one name one may say so: no longer than the breaker would wait.
                 self.rate.hold(after.unwrap_or_default().min(LONGEST_PAUSE), now);
-                if self.breaker.is_closed() {
-                    self.width.signal(self.in_flight, now);
+            }
+            Outcome::TimedOut | Outcome::Unreachable => self.rate.unserved(call, now),
+            Outcome::Unused => self.rate.unused(call, now),
+        }
+        false
+    }
+
+    fn tell_width(&mut self, now: Instant, call: Call, outcome: Outcome, refusal: bool) {
+        match outcome {
+            Outcome::Answered { .. } => self.width.answered(now - call.sent, self.in_flight, now),
+            Outcome::Overloaded { .. } => self.width.signal(self.in_flight, now),
+            Outcome::TimedOut => self.width.late(self.in_flight, now),
+            // Where a rate is known it is the rate that gives way: to narrow for it too would count it twice.
+            Outcome::RateLimited { .. } if refusal && self.rate.learned().is_none() => {
+                self.width.signal(self.in_flight, now);
+            }
+            _ => {}
+        }
+    }
+
+    fn tell_breaker(&mut self, now: Instant, number: u64, outcome: Outcome) {
+        match outcome {
+            Outcome::Answered { .. } | Outcome::Refused | Outcome::RateLimited { .. } => {
+                if self.breaker.good(number, self.next) {
+                    self.width.halve();
                 }
-                self.breaker.sign(number, false, now);
             }
-            Outcome::TimedOut => {
-                self.rate.unserved(number, cost.requests, sent, now);
-                if self.breaker.is_closed() {
-                    self.width.late(self.in_flight, now);
-                }
-                self.breaker.sign(number, false, now);
-            }
-            Outcome::Unreachable => {
-                self.rate.unserved(number, cost.requests, sent, now);
-                self.breaker.sign(number, true, now);
-            }
-            Outcome::Failed => {
-                self.rate.granted(number, cost.requests, now);
-                self.breaker.sign(number, false, now);
-            }
-            Outcome::Unused => {
-                self.rate.unused(number, cost.requests, sent, now);
-                if let Some(bucket) = &mut self.tokens {
-                    bucket.give_back(cost.tokens, now);
-                }
-                self.breaker.unused(number, now);
-            }
+            Outcome::Overloaded { .. } | Outcome::TimedOut | Outcome::Failed => self.breaker.sign(number, false, now),
+            Outcome::Unreachable => self.breaker.sign(number, true, now),
+            Outcome::Unused => self.breaker.unused(number, now),
         }
     }
 
@@ -178,22 +178,16 @@ impl State {
     }
 
     fn grant(&mut self, now: Instant, cost: Cost) -> Ticket {
-        let number = self.next;
+        let call = Call { number: self.next, sent: now, requests: cost.requests };
         self.next += 1;
         self.in_flight += 1;
         if let Some(bucket) = &mut self.tokens {
             bucket.take(cost.tokens, now);
         }
-        self.rate.sent(number, cost.requests, now);
+        self.rate.sent(call);
         self.width.sent(self.in_flight, now);
-        self.breaker.sent(number);
-        Ticket { number, sent: now, cost }
-    }
-
-    fn good(&mut self, number: u64) {
-        if self.breaker.good(number, self.next) {
-            self.width.halve();
-        }
+        self.breaker.sent(call.number);
+        Ticket { call, tokens: cost.tokens }
     }
 }
 

@@ -1,0 +1,147 @@
+//! What is sent follows what the service allows, whatever its rule, and refusals stay rare.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::server::{Rule, Server, drive};
+use super::{GOOD, Limits, ONE, Outcome, Settings};
+
+const fn minutes(minutes: u64) -> Duration {
+    Duration::from_secs(minutes * 60)
+}
+
+/// Six minutes against a service that says nothing but 429.
+async fn settles(rule: Rule, workers: usize) {
+    let limits = Limits::new(Settings::default(), None);
+    let server = drive(&limits, Server::new(rule, 600.0), workers, minutes(6)).await;
+    let (granted, refused) = server.count(minutes(3), minutes(6));
+    let share = refused as f64 / (granted + refused) as f64;
+    let (all, all_refused) = server.count(Duration::ZERO, minutes(6));
+    let refusals = server.calls.iter().filter(|call| !call.granted);
+    println!(
+        "{rule:?}, {workers} workers: {:.0} a minute, refused {:.2} %, storm {}; in all {all} + {all_refused}; {:?}; refused at {:?}",
+        granted as f64 / 3.0,
+        share * 100.0,
+        server.storm(),
+        limits.view(),
+        refusals.map(|call| call.sent.as_secs()).fold(Vec::new(), |mut at, second| {
+            if at.last().is_none_or(|last: &(u64, u32)| last.0 != second) {
+                at.push((second, 0));
+            }
+            at.last_mut().unwrap().1 += 1;
+            at
+        })
+    );
+    for m in 0..6 {
+        print!(" {:?}", server.count(minutes(m), minutes(m + 1)));
+    }
+    println!();
+    assert!((1620..=1980).contains(&granted), "{rule:?}, {workers} workers: {granted} in 3 minutes");
+    assert!(share < 0.05, "{rule:?}, {workers} workers: {refused} refused of {}", granted + refused);
+    assert!(server.storm() <= 60, "{rule:?}, {workers} workers: {} refused in a second", server.storm());
+}
+
+#[tokio::test(start_paused = true)]
+async fn settles_on_a_window_that_begins_with_the_minute() {
+    for workers in [20, 64] {
+        settles(Rule::Fixed(Duration::ZERO), workers).await;
+        settles(Rule::Fixed(Duration::from_secs(50)), workers).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn settles_on_a_window_that_slides() {
+    settles(Rule::Sliding, 20).await;
+    settles(Rule::Sliding, 64).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn settles_on_a_bucket_with_a_small_burst() {
+    settles(Rule::Bucket(10.0), 20).await;
+    settles(Rule::Bucket(10.0), 64).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn settles_on_a_bucket_with_a_large_burst() {
+    settles(Rule::Bucket(600.0), 20).await;
+    settles(Rule::Bucket(600.0), 64).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_declared_rate_is_never_refused_by_a_service_that_allows_a_second_more() {
+    let limits = Limits::new(Settings { requests_per_minute: Some(600.0), ..Settings::default() }, None);
+    let server = drive(&limits, Server::new(Rule::Sliding, 610.0), 64, minutes(4)).await;
+    assert_eq!(server.count(Duration::ZERO, minutes(4)), (2400, 0));
+    assert_eq!(limits.view().requests_per_minute, 600.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_declared_rate_that_is_too_high_gives_way_and_is_never_exceeded() {
+    let limits = Limits::new(Settings { requests_per_minute: Some(1200.0), ..Settings::default() }, None);
+    let server = drive(&limits, Server::new(Rule::Sliding, 600.0), 20, minutes(6)).await;
+    let (granted, refused) = server.count(minutes(3), minutes(6));
+    assert!((1620..=1800).contains(&granted) && refused < 90, "{granted} and {refused}");
+    // From a service that allows more than is declared, no more than that is learned.
+    let limits = Limits::new(
+        Settings { requests_per_minute: Some(120.0), ..Settings::default() },
+        Some(&json!({"requests_per_minute": 60})),
+    );
+    let server = drive(&limits, Server::new(Rule::Sliding, 600.0), 20, minutes(8)).await;
+    assert_eq!(server.count(minutes(7), minutes(8)), (120, 0));
+    assert_eq!(limits.view().requests_per_minute, 120.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rate_of_a_few_a_minute_is_learned_and_one_far_too_low_is_grown_out_of() {
+    let limits = Limits::new(Settings::default(), None);
+    let server = drive(&limits, Server::new(Rule::Sliding, 10.0), 4, minutes(20)).await;
+    let (granted, refused) = server.count(minutes(10), minutes(20));
+    println!("10 a minute: {granted} + {refused} in 10 minutes");
+    assert!((85..=100).contains(&granted) && refused <= 20, "{granted} and {refused}");
+
+    let limits = Limits::new(Settings::default(), Some(&json!({"requests_per_minute": 60})));
+    let server = drive(&limits, Server::new(Rule::Sliding, 600.0), 20, minutes(9)).await;
+    let per_minute: Vec<_> = (0..9).map(|minute| server.count(minutes(minute), minutes(minute + 1))).collect();
+    println!("from a tenth: {per_minute:?}");
+    let (granted, _) = server.count(minutes(8), minutes(9));
+    assert!(granted >= 500, "{granted}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_says_when_is_asked_then_and_not_before() {
+    let limits = Limits::new(Settings::default(), None);
+    let said = Duration::from_secs(20);
+    let begun = tokio::time::Instant::now();
+    let calls = [limits.permit(ONE).await.unwrap(), limits.permit(ONE).await.unwrap()];
+    for permit in calls {
+        permit.ended(Outcome::RateLimited { after: Some(said) });
+    }
+    assert_eq!(limits.view().next_try, Some(said));
+    let probe = limits.permit(ONE).await.unwrap();
+    assert_eq!(begun.elapsed(), said);
+    let follows = tokio::time::timeout(Duration::from_secs(1), limits.permit(ONE)).await;
+    assert!(follows.is_err(), "one is sent, and what comes of it is waited for");
+    probe.ended(GOOD);
+    limits.permit(ONE).await.unwrap().ended(GOOD);
+
+    limits.nothing_remains(said);
+    let held = tokio::time::Instant::now();
+    limits.permit(ONE).await.unwrap().ended(GOOD);
+    assert_eq!(held.elapsed(), said);
+}
+
+#[tokio::test(start_paused = true)]
+async fn tokens_are_paced_by_what_was_really_used() {
+    let limits = Limits::new(Settings { tokens_per_minute: Some(6000.0), ..Settings::default() }, None);
+    let cost = super::Cost { requests: 1.0, tokens: 500.0 };
+    let begun = tokio::time::Instant::now();
+    // More than a second's worth: the full bucket lets it through, and the debt is waited for, but for what was not used.
+    limits.permit(cost).await.unwrap().ended(Outcome::Answered { tokens: Some(300.0) });
+    limits.permit(cost).await.unwrap().ended(Outcome::Unused);
+    assert_eq!(begun.elapsed().as_millis(), 3000);
+    limits.permit(cost).await.unwrap().ended(GOOD);
+    assert_eq!(begun.elapsed().as_millis(), 3000);
+    limits.permit(cost).await.unwrap().ended(GOOD);
+    assert_eq!(begun.elapsed().as_millis(), 8000);
+}
