@@ -12,4 +12,6 @@ pub fn register(registry: &mut Registry) {
     docmill_embed::register(registry);
     docmill_store::register(registry);
     docmill_exec::register(registry);
+    docmill_vision::register(registry);
+    docmill_llm::register(registry);
 }

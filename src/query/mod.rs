@@ -1,12 +1,28 @@
-//! Questions to a store: one text in, the best rows out. Goes through the `Search` and `Provider` traits, and so knows
-//! no store and no model.
+//! Questions to a store: one text in, the best rows out, or what they say packed for a model, or a model's answer from
+//! them. Goes through the `Search`, `Provider` and `Chat` traits, and so knows no store and no model.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `fuse`, `snippet` | two rankings made one; the part of a row that shows why it was found |
+//! | `found` | the documents that a question finds, with their rows |
+//! | `context`, `pack`, `source` | as much of them as fits into a number of tokens |
+//! | `ask` | an answer from them, in as many calls as the model's context makes necessary |
 
+pub mod ask;
+mod context;
+#[cfg(test)]
+mod fakes;
+mod found;
 mod fuse;
+mod pack;
 mod snippet;
+mod source;
 
 use docmill_api::{Filter, Hit, Provider, Search, StageError};
 
+pub use context::{Context, ContextQuery, context};
 pub use fuse::fuse;
+pub use source::{Part, Source};
 pub use snippet::{Snippet, snippet};
 
 /// How a question is matched with rows.
@@ -49,17 +65,22 @@ pub async fn search(
     provider: Option<&dyn Provider>,
     query: &Query,
 ) -> Result<Vec<Hit>, StageError> {
+    let vector = match query.mode {
+        Mode::Text => None,
+        Mode::Vector | Mode::Hybrid => Some(embed(store, provider, &query.text).await?),
+    };
+    ranked(store, vector.as_deref(), query).await
+}
+
+/// Answers a question whose vector is known; without one, by its words.
+async fn ranked(store: &dyn Search, vector: Option<&[f32]>, query: &Query) -> Result<Vec<Hit>, StageError> {
     let wide = (query.limit * CANDIDATES).max(LEAST_CANDIDATES);
-    let mut hits = match query.mode {
-        Mode::Text => store.matching(&query.text, query.limit, &query.filter).await?,
-        Mode::Vector => {
-            let vector = embed(store, provider, &query.text).await?;
-            store.nearest(&vector, query.limit, &query.filter).await?
-        }
-        Mode::Hybrid => {
-            let vector = embed(store, provider, &query.text).await?;
+    let mut hits = match (query.mode, vector) {
+        (Mode::Text, _) | (_, None) => store.matching(&query.text, query.limit, &query.filter).await?,
+        (Mode::Vector, Some(vector)) => store.nearest(vector, query.limit, &query.filter).await?,
+        (Mode::Hybrid, Some(vector)) => {
             let (near, matching) = tokio::join!(
-                store.nearest(&vector, wide, &query.filter),
+                store.nearest(vector, wide, &query.filter),
                 store.matching(&query.text, wide, &query.filter)
             );
             fuse(near?, matching?)

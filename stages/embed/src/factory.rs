@@ -1,39 +1,21 @@
 //! How the stage is configured, described and built.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
-use docmill_api::{
-    BatchDefaults, BuildContext, Embedding, FieldSpec, FieldType, Issue, Node, PayloadKind, Provider, StageError,
-    StageFactory, StageSpec, Tier,
-};
-use serde::Deserialize;
-use serde_json::json;
+use docmill_api::{BuildContext, Embedding, Issue, Node, Provider, StageError, StageFactory, StageSpec};
+use docmill_llm::{Llm, Named};
+use serde_json::{Map, Value};
 
+use crate::config::{self, Config};
 use crate::model::Model;
-use crate::provider::Builtin;
+use crate::provider::{Builtin, Service};
+use crate::service::EmbedByService;
 use crate::stage::Embed;
-
-/// The one provider there is.
-const BUILTIN: &str = "builtin";
-
-/// The most that `max_tokens` may be: beyond the largest chunks anybody makes, and still a few milliseconds a text.
-const MAX_TOKENS: u32 = 65_536;
 
 /// Makes stages of kind `embed`.
 #[derive(Debug)]
 pub struct EmbedFactory;
-
-/// The table of an `embed` stage.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Config {
-    /// Which model embeds.
-    pub provider: String,
-    /// How many of the model's tokens of a chunk count.
-    pub max_tokens: u32,
-}
 
 #[async_trait]
 impl StageFactory for EmbedFactory {
@@ -43,66 +25,48 @@ impl StageFactory for EmbedFactory {
     const REVISION: u32 = 1;
 
     fn spec() -> StageSpec {
-        StageSpec {
-            summary: "Gives every chunk the vector by which a search finds it.",
-            takes: &[PayloadKind::Chunks],
-            gives: &[PayloadKind::Vectors],
-            tier: Tier::Cpu,
-            fields: vec![
-                FieldSpec::new(
-                    "provider",
-                    FieldType::Choice(&[BUILTIN]),
-                    json!(BUILTIN),
-                    "Which model embeds: `builtin` is the static model that ships with docmill.",
-                )
-                .output(),
-                FieldSpec::new(
-                    "max_tokens",
-                    FieldType::Integer { min: 1, max: i64::from(MAX_TOKENS) },
-                    json!(512),
-                    "How many of a chunk's tokens its vector looks at, counted by the model; and six times as many \
-                     characters.",
-                )
-                .output(),
-            ],
-            batch: Some(BatchDefaults { items: 256, tokens: 100_000, wait: Duration::from_millis(20) }),
-            width: None,
-            timeout: Duration::from_secs(30),
-            attempts: docmill_api::ATTEMPTS,
-            accepts: &[],
-            guarantees: "The same text always gets the same vector, of length 1; a text without a single known token \
-                         gets zeros. Nothing is downloaded and nothing leaves the machine.",
-            example: "kind = \"embed\"\ninputs = [\"chunk\", \"summarize\"]\nprovider = \"builtin\"\n",
-        }
+        config::spec()
+    }
+
+    fn spec_for(table: &Map<String, Value>) -> StageSpec {
+        config::spec_for(table)
     }
 
     fn validate(config: &Config) -> Vec<Issue> {
-        let mut issues = Vec::new();
-        if config.provider != BUILTIN {
-            let message = format!("`{}` is no provider that this program embeds with", config.provider);
-            issues.push(Issue::new("provider", message).hint("write `provider = \"builtin\"`"));
+        config::complaints(config)
+    }
+
+    fn embedding(config: &Config) -> Option<Embedding> {
+        if !config.is_service() {
+            return Some(Model::embedding());
         }
-        if !(1..=MAX_TOKENS).contains(&config.max_tokens) {
-            let message = format!("`{}` is not between 1 and {MAX_TOKENS}", config.max_tokens);
-            issues.push(Issue::new("max_tokens", message));
+        let settings = config.settings().ok()?;
+        Some(Embedding { model: settings.model, dimensions: settings.dimensions })
+    }
+
+    /// Builds the stage; the built-in model is read by the first batch, on a thread of the pool.
+    async fn build(config: Config, cx: &BuildContext) -> Result<Node, StageError> {
+        refuse(&config)?;
+        if config.is_service() {
+            let llm = Llm::open(Named::of_stage(cx), config.settings()?, &cx.services)?;
+            let request = config.request.unwrap_or_default();
+            return Ok(Node::Service(Arc::new(EmbedByService::new(llm, request))));
         }
-        issues
+        Ok(Node::Cpu(Arc::new(Embed { max_tokens: max_tokens(&config) })))
     }
 
-    fn embedding(_config: &Config) -> Option<Embedding> {
-        Some(Model::embedding())
-    }
-
-    /// Builds the stage; the model is read by the first batch, on a thread of the pool.
-    async fn build(config: Config, _cx: &BuildContext) -> Result<Node, StageError> {
+    async fn provider(config: Config, cx: &BuildContext) -> Result<Option<Arc<dyn Provider>>, StageError> {
         refuse(&config)?;
-        Ok(Node::Cpu(Arc::new(Embed { max_tokens: config.max_tokens as usize })))
+        if config.is_service() {
+            let llm = Llm::open(Named::of_stage(cx), config.settings()?, &cx.services)?;
+            return Ok(Some(Arc::new(Service { llm, request: config.request.unwrap_or_default() })));
+        }
+        Ok(Some(Arc::new(Builtin { max_tokens: max_tokens(&config) })))
     }
+}
 
-    async fn provider(config: Config, _cx: &BuildContext) -> Result<Option<Arc<dyn Provider>>, StageError> {
-        refuse(&config)?;
-        Ok(Some(Arc::new(Builtin { max_tokens: config.max_tokens as usize })))
-    }
+fn max_tokens(config: &Config) -> usize {
+    config.max_tokens.unwrap_or(512) as usize
 }
 
 /// Whoever builds without having validated gets the first complaint here.

@@ -1,4 +1,4 @@
-//! The embed stage of docmill: chunks to vectors by a static model that ships with it.
+//! The embed stage of docmill: chunks to vectors, by a static model that ships with it or by a model service.
 //!
 //! A static model has no layers: a table of one row a token, of which a text's vector is the mean. It finds less than
 //! a transformer and does it some thousand times as fast, on any processor; a search that fuses it with full text
@@ -19,16 +19,19 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `factory.rs` | kind, configuration, description |
-//! | `stage.rs`, `provider.rs` | the model as a stage, and for single calls |
+//! | `factory.rs`, `config.rs` | kind, configuration, description |
+//! | `stage.rs`, `service.rs` | the stage, with the model that ships with docmill and with a service |
+//! | `provider.rs` | both for single calls |
 //! | `model.rs` | from text to vector |
 //! | `wordpiece.rs`, `vocabulary.rs`, `unicode.rs` | from text to tokens |
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails by panicking"))]
 
+mod config;
 mod factory;
 mod model;
 mod provider;
+mod service;
 mod stage;
 mod unicode;
 mod vocabulary;
@@ -36,7 +39,8 @@ mod wordpiece;
 
 use docmill_api::Registry;
 
-pub use factory::{Config, EmbedFactory};
+pub use config::{Config, Request};
+pub use factory::EmbedFactory;
 pub use model::{DIMENSIONS, Model, Scratch};
 
 /// Makes this crate's stages known.

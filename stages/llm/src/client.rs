@@ -85,6 +85,12 @@ impl Llm {
         error.for_stage(&self.name, &self.table)
     }
 
+    /// A failure that no further call mends, because a setting is wrong.
+    #[must_use]
+    pub fn wrong_setting(&self, field: &str, error: &CallError) -> StageError {
+        StageError::fatal(format!("`{}` {error}; mend `{field}` in {}", self.name, self.table))
+    }
+
     /// Waits for its turn, off the clock of the stage that asks.
     pub(crate) async fn turn(&self, clock: &Clock, items: usize, tokens: usize) -> Result<Call<'_>, CallError> {
         #[expect(clippy::cast_precision_loss, reason = "some thousands")]

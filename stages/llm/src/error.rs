@@ -35,6 +35,8 @@ pub enum Class {
     Server,
     /// It answered something that is no answer.
     Garbage,
+    /// It gave a vector of another length than the model is said to have.
+    WrongLength,
     /// It does not take what it was asked.
     BadRequest,
     /// What it was asked is longer than its model takes.
@@ -63,6 +65,7 @@ impl Class {
             Self::Connection => "connection",
             Self::Server => "server",
             Self::Garbage => "garbage",
+            Self::WrongLength => "wrong_length",
             Self::BadRequest => "bad_request",
             Self::TooLong => "too_long",
             Self::Refused => "refused",
@@ -82,6 +85,7 @@ impl Class {
             Self::Timeout => Outcome::TimedOut,
             Self::Server => Outcome::Failed,
             Self::Garbage
+            | Self::WrongLength
             | Self::BadRequest
             | Self::TooLong
             | Self::Refused
@@ -115,7 +119,9 @@ impl CallError {
         let message = format!("`{service}` {}", self.message);
         let error = match self.class {
             Class::RateLimited | Class::Overloaded | Class::Unreachable => StageError::overload(message),
-            Class::Timeout | Class::Connection | Class::Server | Class::Garbage => StageError::transient(message),
+            Class::Timeout | Class::Connection | Class::Server | Class::Garbage | Class::WrongLength => {
+                StageError::transient(message)
+            }
             Class::BadRequest | Class::TooLong | Class::Refused => StageError::rejected(message),
             Class::WrongKey => StageError::fatal(format!("{message}; mend `api_key_env` in {settings}")),
             Class::NoSuchModel => StageError::fatal(format!("{message}; mend `model` in {settings}")),
@@ -158,12 +164,12 @@ enum Said {
         code: Option<serde_json::Value>,
     },
     Text(String),
-    Other(serde_json::Value),
+    Other(serde::de::IgnoredAny),
 }
 
 impl Default for Said {
     fn default() -> Self {
-        Self::Other(serde_json::Value::Null)
+        Self::Other(serde::de::IgnoredAny)
     }
 }
 
@@ -189,15 +195,19 @@ fn said(body: &[u8]) -> (String, String) {
 const TOLD: usize = 300;
 
 /// Classes an answer that is no success.
-#[must_use]
-pub fn classify(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> CallError {
+pub(crate) fn classify(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> CallError {
     let (message, code) = said(body);
     let class = class_of(status, &code.to_lowercase(), &message.to_lowercase());
     let message: String = message.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(TOLD).collect();
     let what = match class {
         Class::RateLimited => "is asked too often",
         Class::Overloaded => "has too much to do",
-        Class::Server | Class::Connection | Class::Timeout | Class::Unreachable | Class::Garbage => "failed",
+        Class::Server
+        | Class::Connection
+        | Class::Timeout
+        | Class::Unreachable
+        | Class::Garbage
+        | Class::WrongLength => "failed",
         Class::BadRequest => "does not take the request",
         Class::TooLong => "says that it is too long",
         Class::Refused => "refuses to answer",
@@ -270,8 +280,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 
 /// When requests or tokens are to be had again, where an answer says that none remain: `x-ratelimit-remaining-requests`
 /// and its like. Times are written as `6m0s`, `1.5s`, `20ms`.
-#[must_use]
-pub fn nothing_remains(headers: &HeaderMap) -> Option<Duration> {
+pub(crate) fn nothing_remains(headers: &HeaderMap) -> Option<Duration> {
     let text = |name: String| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
     let of = |what: &str| {
         let remaining = text(format!("x-ratelimit-remaining-{what}"))?;

@@ -1,6 +1,6 @@
-//! The summarize stage of docmill: the sentences that say most.
+//! The summarize stage of docmill: the sentences that say most, or what a model says of a document.
 //!
-//! A summary is made of the document's own sentences, chosen without a model: those whose words the document is
+//! Without a model a summary is made of the document's own sentences: those whose words the document is
 //! about, not too long and not too short, the early ones a little before the late ones, and no two that say the same.
 //! They stand in the order of the document. It becomes one row (`part = "summary"`) beside those of the chunks.
 //!
@@ -17,19 +17,24 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `factory.rs` | kind, configuration, description |
+//! | `factory.rs`, `config.rs` | kind, configuration, description |
 //! | `stage.rs` | text in, one summary out |
+//! | `service.rs`, `prompt.rs` | the same by a model: part by part, and what it is told |
 //! | `extract/` | which sentences those are |
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails by panicking"))]
 
+mod config;
 mod extract;
 mod factory;
+mod prompt;
+mod service;
 mod stage;
 
 use docmill_api::Registry;
 
-pub use factory::{Config, SummarizeFactory};
+pub use config::Config;
+pub use factory::SummarizeFactory;
 
 /// Makes this crate's stages known.
 pub fn register(registry: &mut Registry) {

@@ -44,24 +44,25 @@ impl Summarize {
             TextKind::Plain => extract::of_prose(&text.content, text.title.as_deref(), false, self.sentences),
         };
         match found {
-            Ok(summary) => out.emit(input.derive(Payload::Chunks(self.row(text, summary)?))),
+            Ok(summary) => out.emit(input.derive(Payload::Chunks(row(text, summary, &self.encoding)?))),
             Err(reason) => out.skip(reason),
         }
         Ok(())
     }
+}
 
-    fn row(&self, text: &Text, summary: String) -> Result<Chunks, StageError> {
-        let encoding = tiktoken::get_encoding(&self.encoding)
-            .ok_or_else(|| StageError::fatal(format!("`{}` is no encoding that this program knows", self.encoding)))?;
-        let chunk = Chunk {
-            ordinal: 0,
-            tokens: encoding.count(&summary) as u32,
-            text: summary.into(),
-            page: None,
-            line_start: None,
-            line_end: None,
-            heading: Arc::from([]),
-        };
-        Ok(Chunks { part: Part::Summary, title: text.title.clone(), items: vec![chunk] })
-    }
+/// A summary as the one chunk of its document's part `summary`.
+pub(crate) fn row(text: &Text, summary: String, encoding: &str) -> Result<Chunks, StageError> {
+    let counted = tiktoken::get_encoding(encoding)
+        .ok_or_else(|| StageError::fatal(format!("`{encoding}` is no encoding that this program knows")))?;
+    let chunk = Chunk {
+        ordinal: 0,
+        tokens: counted.count(&summary) as u32,
+        text: summary.into(),
+        page: None,
+        line_start: None,
+        line_end: None,
+        heading: Arc::from([]),
+    };
+    Ok(Chunks { part: Part::Summary, title: text.title.clone(), items: vec![chunk] })
 }

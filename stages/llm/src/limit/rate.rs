@@ -30,6 +30,8 @@ const MEASURABLE: f64 = 3.0;
 /// Below both of these a measurement is not believed if it says less than half of what was sent until then.
 const MANY: f64 = 20.0;
 const LONG: Duration = Duration::from_secs(5);
+/// One a minute: a service that refuses everything is sent a probe more often than that.
+const LOWEST: f64 = 1.0 / 60.0;
 /// How often the rate grows without a refusal.
 const STEP: Duration = Duration::from_secs(5);
 /// By how much: 12.7 % in a minute, so that a window of a minute is exceeded by half of that at most.
@@ -236,13 +238,12 @@ impl Rate {
     /// What may be sent by what was let through, or nothing if that is too little to tell: then it is counted on.
     fn measured(&self, now: Instant) -> Option<f64> {
         let (count, span) = (self.grants.count(), self.grants.span(now));
-        let measured = MARGIN * self.grants.per_second(now);
-        let few = count < MEASURABLE;
-        let half = self.pace().map(|pace| pace / 2.0).filter(|_| few || (count <= MANY && span < LONG));
-        match half {
-            Some(half) => Some(measured.max(half)),
-            None => (!few).then_some(measured),
+        if count < MEASURABLE {
+            return None;
         }
+        let believed = count > MANY || span >= LONG;
+        let half = self.pace().filter(|_| !believed).map_or(LOWEST, |pace| pace / 2.0);
+        Some((MARGIN * self.grants.per_second(now)).max(half).max(LOWEST))
     }
 
     /// A little more, where it is the rate that holds back and nothing was refused.

@@ -122,7 +122,7 @@ impl State {
             Outcome::TimedOut => self.width.late(self.in_flight, now),
             // Where a rate is known it is the rate that gives way: to narrow for it too would count it twice.
             Outcome::RateLimited { .. } if refusal && self.rate.learned().is_none() => {
-                self.width.signal(self.in_flight, now);
+                self.width.refused(self.in_flight, now);
             }
             _ => {}
         }

@@ -78,8 +78,14 @@ impl Width {
 
     /// The service said that it is too much.
     pub(super) fn signal(&mut self, in_flight: usize, now: Instant) {
-        self.roll(in_flight, now);
+        self.refused(in_flight, now);
         self.slow_start = false;
+    }
+
+    /// The service refused for its rate, which is not known yet: a signal that leaves the slow start be. Once the rate is
+    /// known it holds back; and where an answer takes 20 s, one step in that time would take half an hour to fill it.
+    pub(super) fn refused(&mut self, in_flight: usize, now: Instant) {
+        self.roll(in_flight, now);
         self.learned = true;
         if !self.window.signalled {
             self.window.signalled = true;
@@ -153,6 +159,18 @@ mod tests {
             width.signal(0, now);
         }
         assert_eq!(width.limit(), 1);
+    }
+
+    #[test]
+    fn a_refusal_shrinks_once_and_the_slow_start_goes_on() {
+        let (mut width, mut now) = (Width::new(None, Some(20)), Instant::now());
+        width.slow_start = true;
+        width.refused(19, now);
+        width.refused(18, now);
+        assert_eq!(width.limit(), 18);
+        window(&mut width, &mut now);
+        window(&mut width, &mut now);
+        assert_eq!(width.limit(), 36);
     }
 
     #[test]

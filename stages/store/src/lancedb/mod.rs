@@ -9,6 +9,7 @@
 //! | `lookup` | what the table holds of given documents |
 //! | `index` | what is done once the run ends: full-text index, few files, no old versions |
 //! | `documents` | which documents it holds |
+//! | `rows` | the rows of given documents |
 //! | `search` | reads the table, also beside a run that writes it |
 
 mod documents;
@@ -16,6 +17,7 @@ mod index;
 mod lookup;
 mod mark;
 mod place;
+mod rows;
 mod schema;
 mod search;
 mod sink;

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Int32Type, TimestampMicrosecondType};
-use arrow_array::{Array, RecordBatch};
+use arrow_array::{Array, Float32Array, RecordBatch};
 use docmill_api::{Embedding, Filter, Hit, Listed, Search, StageError, StoreInfo, async_trait};
 use futures::TryStreamExt;
 use lance_index::scalar::FullTextSearchQuery;
@@ -31,7 +31,7 @@ const PROBES: usize = 32;
 const REFINE: u32 = 8;
 
 /// The columns of a hit.
-const COLUMNS: [&str; 16] = [
+const COLUMNS: [&str; 17] = [
     "id",
     "document",
     "version",
@@ -46,6 +46,7 @@ const COLUMNS: [&str; 16] = [
     "line_end",
     "heading",
     TEXT,
+    "tokens",
     "ingested_at",
     // The score, whose column has another name in each kind of query.
     "",
@@ -121,6 +122,17 @@ impl Search for LanceSearch {
         found.map_err(|error| failed("searching by words", &error))
     }
 
+    async fn rows(
+        &self,
+        documents: &[String],
+        part: Option<&str>,
+        limit: usize,
+        filter: &Filter,
+    ) -> Result<Vec<Hit>, StageError> {
+        let read = super::rows::read(&self.table, documents, part, limit, filter).await;
+        read.map_err(|error| failed("reading rows", &error))
+    }
+
     async fn documents(&self, after: Option<&str>, limit: usize, filter: &Filter) -> Result<Listed, StageError> {
         let table = self.table.query_snapshot().await.map_err(|error| failed("reading the table", &error))?;
         super::documents::list(&table, after, limit, filter).await.map_err(|error| failed("listing documents", &error))
@@ -159,6 +171,11 @@ async fn run(table: &Table, query: &Query<'_>, limit: usize, condition: Option<D
     Ok(hits)
 }
 
+/// The columns of a hit that has no score.
+pub(super) fn columns_without_score() -> &'static [&'static str] {
+    &COLUMNS[..COLUMNS.len() - 1]
+}
+
 fn columns(score: &'static str) -> [&'static str; COLUMNS.len()] {
     let mut columns = COLUMNS;
     columns[COLUMNS.len() - 1] = score;
@@ -188,7 +205,7 @@ pub(super) fn predicate(filter: &Filter) -> Option<DfExpr> {
     condition
 }
 
-fn both(condition: Option<DfExpr>, and: DfExpr) -> DfExpr {
+pub(super) fn both(condition: Option<DfExpr>, and: DfExpr) -> DfExpr {
     match condition {
         Some(condition) => condition.and(and),
         None => and,
@@ -196,7 +213,7 @@ fn both(condition: Option<DfExpr>, and: DfExpr) -> DfExpr {
 }
 
 /// The versions among these hits that are not the oldest of their document.
-async fn unfinished(table: &Table, hits: &[Hit]) -> lancedb::Result<Vec<(String, String)>> {
+pub(super) async fn unfinished(table: &Table, hits: &[Hit]) -> lancedb::Result<Vec<(String, String)>> {
     let mut documents: Vec<String> = hits.iter().map(|hit| hit.document.clone()).collect();
     documents.sort_unstable();
     documents.dedup();
@@ -218,30 +235,29 @@ async fn unfinished(table: &Table, hits: &[Hit]) -> lancedb::Result<Vec<(String,
 }
 
 /// Where a score comes from.
-enum Score {
+pub(super) enum Score {
     Distance,
     Bm25,
+    /// Nothing was compared.
+    None,
 }
 
-fn read(batch: &RecordBatch, score: &Score, hits: &mut Vec<Hit>) -> lancedb::Result<()> {
+/// Reads the hits in a batch.
+pub(super) fn read(batch: &RecordBatch, score: &Score, hits: &mut Vec<Hit>) -> lancedb::Result<()> {
     let text = |name: &str| strings(batch, name);
     let int = |name: &'static str| column(batch, name)?.as_primitive_opt::<Int32Type>().ok_or_else(|| wrong(name));
     let (id, document, version) = (text("id")?, text("document")?, text("version")?);
     let (uri, filename, media_type) = (text("uri")?, text("filename")?, text("media_type")?);
     let (title, part, content) = (text("title")?, text("part")?, text(TEXT)?);
     let (ordinal, page) = (int("ordinal")?, int("page")?);
-    let (line_start, line_end) = (int("line_start")?, int("line_end")?);
+    let (line_start, line_end, tokens) = (int("line_start")?, int("line_end")?, int("tokens")?);
     let headings = column(batch, "heading")?.as_list_opt::<i32>().ok_or_else(|| wrong("heading"))?;
     let moments = column(batch, "ingested_at")?;
     let moments = moments.as_primitive_opt::<TimestampMicrosecondType>().ok_or_else(|| wrong("ingested_at"))?;
-    let name = match score {
-        Score::Distance => "_distance",
-        Score::Bm25 => "_score",
-    };
-    let scores = column(batch, name)?.as_primitive_opt::<Float32Type>().ok_or_else(|| wrong(name))?;
+    let scores = scores(batch, score)?;
     let some = |array: &arrow_array::Int32Array, row: usize| array.is_valid(row).then(|| array.value(row));
     for row in 0..batch.num_rows() {
-        let value = scores.value(row);
+        let value = scores.map_or(0.0, |scores| scores.value(row));
         let value = if matches!(score, Score::Distance) { 1.0 - value } else { value };
         let heading = headings.value(row);
         let heading = heading.as_string_opt::<i32>().ok_or_else(|| wrong("heading"))?;
@@ -260,10 +276,21 @@ fn read(batch: &RecordBatch, score: &Score, hits: &mut Vec<Hit>) -> lancedb::Res
             line_end: some(line_end, row),
             heading: heading.iter().flatten().map(str::to_owned).collect(),
             text: content.value(row).to_owned(),
+            tokens: tokens.value(row),
             // JSON has no word for what is not a number.
             score: if value.is_finite() { value } else { 0.0 },
             ingested_at: moments.value(row),
         });
     }
     Ok(())
+}
+
+/// The column of the score, where there is one.
+fn scores<'a>(batch: &'a RecordBatch, score: &Score) -> lancedb::Result<Option<&'a Float32Array>> {
+    let name = match score {
+        Score::Distance => "_distance",
+        Score::Bm25 => "_score",
+        Score::None => return Ok(None),
+    };
+    column(batch, name)?.as_primitive_opt::<Float32Type>().ok_or_else(|| wrong(name)).map(Some)
 }

@@ -1,5 +1,7 @@
 //! Properties of the sink `lancedb` and its search, through a real database in a directory.
 
+mod rows;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -9,7 +9,7 @@ mod rates;
 mod server;
 mod widths;
 
-use super::{Cost, Limits, Outcome, Permit, Settings};
+use super::{Cost, Limits, Outcome, Settings};
 
 const ONE: Cost = Cost { requests: 1.0, tokens: 0.0 };
 const GOOD: Outcome = Outcome::Answered { tokens: None };

@@ -90,8 +90,8 @@ proptest! {
             let limits = Limits::new(settings, None);
             let all: Vec<_> = callers.into_iter().map(|plans| tokio::spawn(follow(Arc::clone(&limits), plans))).collect();
             for caller in all {
-                // 24 · 12 calls, each of which a refused probe may hold up for the longest pause.
-                timeout(Duration::from_secs(3 * 60 * 60), caller).await.expect("nobody starves").unwrap();
+                // 24 · 12 calls of up to 4 requests, at the lowest rate that is ever learned: 19 hours.
+                timeout(Duration::from_secs(20 * 60 * 60), caller).await.expect("nobody starves").unwrap();
             }
             assert_eq!(limits.view().in_flight, 0);
         });

@@ -17,26 +17,6 @@ async fn settles(rule: Rule, workers: usize) {
     let server = drive(&limits, Server::new(rule, 600.0), workers, minutes(6)).await;
     let (granted, refused) = server.count(minutes(3), minutes(6));
     let share = refused as f64 / (granted + refused) as f64;
-    let (all, all_refused) = server.count(Duration::ZERO, minutes(6));
-    let refusals = server.calls.iter().filter(|call| !call.granted);
-    println!(
-        "{rule:?}, {workers} workers: {:.0} a minute, refused {:.2} %, storm {}; in all {all} + {all_refused}; {:?}; refused at {:?}",
-        granted as f64 / 3.0,
-        share * 100.0,
-        server.storm(),
-        limits.view(),
-        refusals.map(|call| call.sent.as_secs()).fold(Vec::new(), |mut at, second| {
-            if at.last().is_none_or(|last: &(u64, u32)| last.0 != second) {
-                at.push((second, 0));
-            }
-            at.last_mut().unwrap().1 += 1;
-            at
-        })
-    );
-    for m in 0..6 {
-        print!(" {:?}", server.count(minutes(m), minutes(m + 1)));
-    }
-    println!();
     assert!((1620..=1980).contains(&granted), "{rule:?}, {workers} workers: {granted} in 3 minutes");
     assert!(share < 0.05, "{rule:?}, {workers} workers: {refused} refused of {}", granted + refused);
     assert!(server.storm() <= 60, "{rule:?}, {workers} workers: {} refused in a second", server.storm());
@@ -97,13 +77,10 @@ async fn a_rate_of_a_few_a_minute_is_learned_and_one_far_too_low_is_grown_out_of
     let limits = Limits::new(Settings::default(), None);
     let server = drive(&limits, Server::new(Rule::Sliding, 10.0), 4, minutes(20)).await;
     let (granted, refused) = server.count(minutes(10), minutes(20));
-    println!("10 a minute: {granted} + {refused} in 10 minutes");
     assert!((85..=100).contains(&granted) && refused <= 20, "{granted} and {refused}");
 
     let limits = Limits::new(Settings::default(), Some(&json!({"requests_per_minute": 60})));
     let server = drive(&limits, Server::new(Rule::Sliding, 600.0), 20, minutes(9)).await;
-    let per_minute: Vec<_> = (0..9).map(|minute| server.count(minutes(minute), minutes(minute + 1))).collect();
-    println!("from a tenth: {per_minute:?}");
     let (granted, _) = server.count(minutes(8), minutes(9));
     assert!(granted >= 500, "{granted}");
 }

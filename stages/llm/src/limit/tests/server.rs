@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::super::Permit;
 use super::{GOOD, Limits, ONE, Outcome, Random};
 
 pub(super) const LATENCY: Duration = Duration::from_millis(200);
@@ -102,7 +101,7 @@ pub(super) async fn drive(limits: &Arc<Limits>, server: Server, workers: usize, 
                 let mut random = Random(worker as u64 + 1);
                 let mut delay = Duration::from_millis(200);
                 loop {
-                    let Ok(permit): Result<Permit, _> = limits.permit(ONE).await else { panic!("the breaker opened") };
+                    let Ok(permit) = limits.permit(ONE).await else { panic!("the breaker opened") };
                     let granted = server.lock().unwrap().call(Instant::now());
                     tokio::time::sleep(LATENCY).await;
                     permit.ended(if granted { GOOD } else { Outcome::RateLimited { after: None } });

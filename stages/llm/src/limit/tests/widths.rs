@@ -41,7 +41,6 @@ async fn one_timeout_in_a_hundred_does_not_hold_back() {
     for timeout in [LATENCY, 10 * LATENCY] {
         for (settings, workers) in [(Settings::default(), 20), (declared, 20), (Settings::default(), 100)] {
             let mean = mean_in_flight(settings, workers, 100.0, timeout).await;
-            println!("{workers} workers, declared {:?}: {mean:.2} in flight", settings.concurrency);
             assert!(mean >= 0.95 * workers as f64, "{mean} of {workers}, {settings:?}, {timeout:?}");
         }
     }
@@ -60,9 +59,9 @@ async fn a_service_that_bears_eight_is_sent_about_eight() {
                     let mut service = in_service.lock().unwrap();
                     let served = service.0 < 8;
                     if served {
-                        service.0 += 1
+                        service.0 += 1;
                     } else {
-                        service.2 += 1
+                        service.2 += 1;
                     }
                     served
                 };
@@ -78,7 +77,6 @@ async fn a_service_that_bears_eight_is_sent_about_eight() {
     }
     sleep(Duration::from_secs(60)).await;
     let (_, served, refused) = *in_service.lock().unwrap();
-    println!("bears 8: {served} served, {refused} refused, {:?}", limits.view());
     // 8 at once for 60 s are 2400.
     assert!(served >= 2100 && refused <= served / 8, "{served} served, {refused} refused");
     let learned = limits.learned().unwrap();
