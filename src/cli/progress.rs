@@ -132,6 +132,11 @@ fn line(snapshot: &Snapshot) -> String {
         parts.push(format!("{} skipped", count(documents.skipped)));
     }
     parts.push(size(snapshot.bytes));
+    // Before the bottleneck: it says why nothing moves.
+    for (name, service) in snapshot.services.iter().filter(|(_, service)| service.breaker != "ok") {
+        let asked = if service.breaker == "probing" { "asked whether it is back" } else { "left alone" };
+        parts.push(format!("{name} does not answer, {asked}"));
+    }
     let narrow = bottleneck(snapshot).stage;
     if snapshot.indexing {
         parts.push("indexing".to_owned());

@@ -22,8 +22,8 @@ use docmill_api::{Filter, Hit, Provider, Search, StageError};
 
 pub use context::{Context, ContextQuery, context};
 pub use fuse::fuse;
-pub use source::{Part, Source};
 pub use snippet::{Snippet, snippet};
+pub use source::{Part, Source};
 
 /// How a question is matched with rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

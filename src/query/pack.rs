@@ -53,6 +53,11 @@ impl Entry {
         self.found.rows.iter().filter(|hit| hit.part == "chunk").nth(nth)
     }
 
+    /// Its best chunk, or its summary where that alone was found.
+    fn best(&self) -> Option<&Hit> {
+        self.chunk(0).or(self.found.rows.first())
+    }
+
     fn cost(&self, hit: &Hit) -> usize {
         row_cost(hit) + if self.taken.is_empty() { self.header } else { 0 }
     }
@@ -208,13 +213,6 @@ impl Pack {
             sources.push(source);
         }
         (sources, self.used)
-    }
-}
-
-impl Entry {
-    /// Its best chunk, or its summary where that alone was found.
-    fn best(&self) -> Option<&Hit> {
-        self.chunk(0).or(self.found.rows.first())
     }
 }
 

@@ -57,6 +57,7 @@ pub fn render(report: &Report) -> String {
     // Writing to a string cannot fail.
     let _ = summary(&mut text, report);
     let _ = stages(&mut text, report);
+    let _ = services(&mut text, report);
     let _ = failures(&mut text, report);
     text
 }
@@ -96,6 +97,24 @@ fn stages(text: &mut String, report: &Report) -> std::fmt::Result {
         return Ok(());
     }
     writeln!(text, "bottleneck: {} ({}): {}", bottleneck.stage, bottleneck.resource, bottleneck.because)
+}
+
+fn services(text: &mut String, report: &Report) -> std::fmt::Result {
+    for (name, service) in report.services.iter().filter(|(_, service)| service.calls > 0) {
+        write!(text, "{name}: {} calls, {} tokens", count(service.calls), count(service.tokens))?;
+        if service.cost > 0.0 {
+            write!(text, ", cost {:.2}", service.cost)?;
+        }
+        let errors: Vec<String> = service.errors.iter().map(|(class, times)| format!("{times} {class}")).collect();
+        if !errors.is_empty() {
+            write!(text, "; failed and tried again or told: {}", errors.join(", "))?;
+        }
+        if service.breaker_opened > 0 {
+            write!(text, "; did not answer for a while and was left alone {}×", service.breaker_opened)?;
+        }
+        writeln!(text)?;
+    }
+    Ok(())
 }
 
 fn failures(text: &mut String, report: &Report) -> std::fmt::Result {

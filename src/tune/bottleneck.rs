@@ -9,7 +9,7 @@ use crate::monitor::{Snapshot, StageSnapshot};
 pub struct Bottleneck {
     /// The stage; empty where nothing has run.
     pub stage: String,
-    /// What of it is scarce: `cpu`, `memory`, `width`, `source` or `store`.
+    /// What of it is scarce: `cpu`, `memory`, `width`, `source`, or what it is held by (`retry`, `provider`).
     pub resource: String,
     /// The evidence, in a sentence.
     pub because: String,

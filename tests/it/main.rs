@@ -46,4 +46,6 @@ mod inside;
 mod out_of_memory;
 #[cfg(feature = "builtin")]
 mod power;
+#[cfg(feature = "builtin")]
+mod services;
 mod waiting;
