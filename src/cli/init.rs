@@ -82,6 +82,12 @@ pub const TEMPLATES: &[Template] = &[
         files: &[],
     },
     Template {
+        name: "openai",
+        summary: "summaries, vectors and images by a model service",
+        text: include_str!("../../templates/openai.toml"),
+        files: &[],
+    },
+    Template {
         name: "exec",
         summary: "files on this machine, with a stage in Python",
         text: include_str!("../../templates/exec.toml"),

@@ -1,13 +1,16 @@
 //! The command line: one file a subcommand. The only place that prints.
 
+pub mod ask;
 pub mod check;
 pub mod completions;
 pub mod config;
+pub mod context;
 pub mod doctor;
 pub mod documents;
 mod dry_run;
 pub mod embed;
 pub mod failed;
+pub mod filter_args;
 pub mod forget;
 pub mod graph;
 pub mod init;
@@ -75,6 +78,10 @@ enum Command {
     Config(config::Args),
     /// Searches the store that a pipeline filled
     Search(search::Args),
+    /// Packs what the store holds about a question into a number of tokens, for any model
+    Context(context::Args),
+    /// Answers a question from the documents in the store, by the model that the pipeline names
+    Ask(ask::Args),
     /// Lists the documents that the store holds
     Documents(documents::Args),
     /// Lists the documents that failed, tells why, tries them again or drops them
@@ -136,6 +143,8 @@ pub fn main_with(register: impl FnOnce(&mut Registry)) -> ExitCode {
         Command::Stages(args) => stages::run(&args, &registry, &mut out, &mut err),
         Command::Config(args) => config::run(&args, &registry, &mut out, &mut err),
         Command::Search(args) => search::run(&args, &registry, &mut out, &mut err),
+        Command::Context(args) => context::run(&args, &registry, &mut out, &mut err),
+        Command::Ask(args) => ask::run(&args, &registry, &mut out, &mut err),
         Command::Documents(args) => documents::run(&args, &registry, &mut out, &mut err),
         Command::Failed(args) => failed::run(args, &registry, &mut out, &mut err),
         Command::Forget(args) => forget::run(&args, &registry, &mut out, &mut err),

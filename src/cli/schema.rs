@@ -56,6 +56,7 @@ pub fn document(registry: &Registry) -> Value {
     for (kind, spec) in &specs {
         definitions.insert(name_of(kind), of_kind(kind, spec));
     }
+    let services: Vec<Value> = registry.services().filter_map(|kind| of_service(registry, kind)).collect();
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": TITLE,
@@ -63,6 +64,13 @@ pub fn document(registry: &Registry) -> Value {
         "type": "object",
         "properties": {
             "run": { "$ref": "#/$defs/run" },
+            "providers": {
+                "description": "Model services by name: a stage names one with `provider`.",
+                "type": "object",
+                "propertyNames": { "pattern": id_pattern() },
+                "additionalProperties": { "oneOf": services },
+            },
+            "ask": ask_table(registry),
             "stages": {
                 "description": "The stages by name. The order does not matter: `inputs` says who reads whom.",
                 "type": "object",
@@ -198,6 +206,25 @@ fn width(description: &str) -> Value {
             { "type": "object", "properties": { "min": count, "max": count }, "additionalProperties": false },
         ],
     })
+}
+
+/// A table in `[providers]` of one kind.
+fn of_service(registry: &Registry, kind: &str) -> Option<Value> {
+    let service = registry.service(kind)?;
+    let mut schema = of_table(&service.fields());
+    schema["description"] = service.summary().into();
+    schema["properties"]["kind"] = json!({ "description": service.summary(), "type": "string", "const": kind });
+    schema["required"] = json!(["kind"]);
+    Some(schema)
+}
+
+/// Who answers questions: a provider by name, or the fields of a service.
+fn ask_table(registry: &Registry) -> Value {
+    let mut fields = plan::ask_fields(registry);
+    fields.extend(registry.services().filter_map(|kind| registry.service(kind)).flat_map(|service| service.fields()));
+    let mut schema = of_table(&fields);
+    schema["description"] = "Who answers `docmill ask`.".into();
+    schema
 }
 
 fn run_table() -> Value {

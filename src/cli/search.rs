@@ -2,9 +2,10 @@
 
 use std::io::{IsTerminal, Write};
 
-use docmill_api::{Digest, Filter, Hit, Registry, StageError};
+use docmill_api::{Hit, Registry, StageError};
 use serde_json::json;
 
+use super::filter_args::FilterArgs;
 use super::pipeline_args::{CONFIGURATION, Format, PipelineArgs};
 use super::{ENVIRONMENT, open};
 use crate::plan::Plan;
@@ -29,18 +30,8 @@ pub struct Args {
     /// By meaning and words (hybrid), by meaning (vector), by words (text)
     #[arg(long, value_enum, default_value_t)]
     mode: ModeArg,
-    /// Rows of this session only
-    #[arg(long, value_name = "ID")]
-    session: Option<String>,
-    /// Rows of this user only
-    #[arg(long, value_name = "ID")]
-    user: Option<String>,
-    /// Rows of this document only: its id, URI or path
-    #[arg(long, value_name = "ID | URI | PATH")]
-    document: Option<String>,
-    /// Rows of this media type only
-    #[arg(long, value_name = "TYPE")]
-    media_type: Option<String>,
+    #[command(flatten)]
+    filter: FilterArgs,
     /// How the answer is printed
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -76,12 +67,7 @@ pub fn run(args: &Args, registry: &Registry, out: &mut dyn Write, err: &mut dyn 
             ModeArg::Vector => Mode::Vector,
             ModeArg::Text => Mode::Text,
         },
-        filter: Filter {
-            session_id: args.session.clone(),
-            user_id: args.user.clone(),
-            document: args.document.as_deref().map(document),
-            media_type: args.media_type.clone(),
-        },
+        filter: args.filter.filter(),
     };
     let answer = super::event_loop()?.block_on(answer(&loaded.plan, registry, &query));
     match answer {
@@ -97,15 +83,6 @@ pub fn run(args: &Args, registry: &Registry, out: &mut dyn Write, err: &mut dyn 
             Ok(ENVIRONMENT)
         }
     }
-}
-
-/// A document as the store knows it: an id or a URI as it is, a path as the URI that the `files` source gives it.
-fn document(named: &str) -> String {
-    if named.contains(':') || named.parse::<Digest>().is_ok() {
-        return named.to_owned();
-    }
-    let path = std::path::absolute(named).ok().and_then(|path| url::Url::from_file_path(path).ok());
-    path.map_or_else(|| named.to_owned(), String::from)
 }
 
 async fn answer(plan: &Plan, registry: &Registry, query: &Query) -> Result<Vec<Hit>, StageError> {

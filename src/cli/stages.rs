@@ -2,9 +2,10 @@
 //! themselves.
 
 use std::io::Write;
+use std::sync::Arc;
 
 use docmill_api::units::Span;
-use docmill_api::{FieldSpec, FieldType, PayloadKind, Registry, StageSpec};
+use docmill_api::{FieldSpec, FieldType, PayloadKind, Registry, ServiceFactory, StageSpec};
 use serde_json::{Value, json};
 
 use super::pipeline_args::{columns, refuse_usage};
@@ -17,9 +18,10 @@ Examples:
   docmill stages                        a line a kind
   docmill stages parse                  every field of one, its defaults, what it guarantees, an example
   docmill stages --format json | jq -r '.[] | select(.takes == []) | .kind'      all sources
+  docmill stages openai                 every field of a table in `[providers]`
   docmill stages --format markdown      the reference page")]
 pub struct Args {
-    /// The kind to explain
+    /// The kind to explain, of a stage or of a model service
     #[arg(value_name = "KIND")]
     pub kind: Option<String>,
     /// How to print
@@ -57,8 +59,13 @@ pub fn run(args: &Args, registry: &Registry, out: &mut dyn Write, err: &mut dyn 
         }
         return Ok(0);
     };
+    if let Some(service) = registry.service(wanted).filter(|_| args.format != Format::Json) {
+        let page = if args.format == Format::Text { service_in_words(service) } else { service_section(service) };
+        write!(out, "{page}")?;
+        return Ok(0);
+    }
     let Some((kind, spec)) = all.iter().find(|(kind, _)| kind == wanted) else {
-        let kinds: Vec<&str> = registry.kinds().collect();
+        let kinds: Vec<&str> = registry.kinds().chain(registry.services()).collect();
         let help = nearest_or_list(wanted, &kinds).unwrap_or_default();
         return refuse_usage(&format!("unknown kind `{wanted}`; {help}"), err);
     };
@@ -207,7 +214,31 @@ pub fn reference(registry: &Registry) -> String {
         page.push('\n');
         page.push_str(&section(kind, spec));
     }
+    let services: Vec<_> = registry.services().filter_map(|kind| registry.service(kind)).collect();
+    if !services.is_empty() {
+        page.push_str(
+            "\n# Kinds of model service\n\nWhat a table in `[providers]` may be; stages name it with `provider`.\n",
+        );
+    }
+    for service in services {
+        page.push('\n');
+        page.push_str(&service_section(service));
+    }
     page
+}
+
+/// A kind of model service, for people.
+fn service_in_words(service: &Arc<dyn ServiceFactory>) -> String {
+    let mut out = wrapped(&format!("{}: {}", service.kind(), service.summary()), 0);
+    out.push_str("\nFields of `[providers.NAME]`, of `[ask]`, and of a stage that names the kind (* another value gives other rows)\n");
+    let mut rows = Vec::new();
+    describe(&service.fields(), "", &mut rows);
+    rows.iter().for_each(|row| out.push_str(&row.as_text()));
+    out
+}
+
+fn service_section(service: &Arc<dyn ServiceFactory>) -> String {
+    format!("## {}\n\n{}\n{}", service.kind(), service.summary(), field_table(&service.fields()))
 }
 
 fn section(kind: &str, spec: &StageSpec) -> String {
@@ -216,24 +247,31 @@ fn section(kind: &str, spec: &StageSpec) -> String {
         |kinds_: &[PayloadKind]| if kinds_.is_empty() { "nothing".into() } else { format!("`{}`", kinds(kinds_)) };
     out.push_str(&format!("Takes {}, gives {}; {} tier.\n\n", code(spec.takes), code(spec.gives), spec.tier.as_str()));
     out.push_str(&format!("**Guarantees.** {}\n", spec.guarantees));
-    if !spec.fields.is_empty() {
-        out.push_str("\n| field | type | default | changes rows | meaning |\n|---|---|---|---|---|\n");
-        let mut rows = Vec::new();
-        describe(&spec.fields, "", &mut rows);
-        for Row { name, output, ty, default, doc } in rows {
-            let changes = if output { "yes" } else { "" };
-            let default = match default.as_str() {
-                "must be set" | "unset" => default,
-                value => format!("`{value}`"),
-            };
-            out.push_str(&table_row(&[format!("`{name}`"), ty, default, changes.to_owned(), doc.to_owned()]));
-        }
-    }
+    out.push_str(&field_table(&spec.fields));
     out.push_str("\nWhat every such stage has:\n\n| field | type | default | meaning |\n|---|---|---|---|\n");
     for field in plan::engine_fields(spec) {
         out.push_str(&table_row(&[format!("`{}`", field.name), field.ty, field.default, field.doc.to_owned()]));
     }
     out.push_str(&format!("\n```toml\n{}\n```\n", spec.example.trim()));
+    out
+}
+
+/// Fields as a table; nothing where there are none.
+fn field_table(fields: &[FieldSpec]) -> String {
+    let mut rows = Vec::new();
+    describe(fields, "", &mut rows);
+    if rows.is_empty() {
+        return String::new();
+    }
+    let mut out = "\n| field | type | default | changes rows | meaning |\n|---|---|---|---|---|\n".to_owned();
+    for Row { name, output, ty, default, doc } in rows {
+        let changes = if output { "yes" } else { "" };
+        let default = match default.as_str() {
+            "must be set" | "unset" => default,
+            value => format!("`{value}`"),
+        };
+        out.push_str(&table_row(&[format!("`{name}`"), ty, default, changes.to_owned(), doc.to_owned()]));
+    }
     out
 }
 

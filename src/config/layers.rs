@@ -155,11 +155,16 @@ fn is_plain(value: &toml_edit::Value) -> bool {
 
 /// Whether the kind of the stage at `path` says that this field is a text.
 fn holds_text(path: &[String], values: &Dict, registry: &Registry) -> bool {
-    let [stages, id, field, rest @ ..] = path else { return false };
-    let stage = values.get(stages).filter(|_| stages == "stages").and_then(Value::as_dict).and_then(|all| all.get(id));
-    let kind = stage.and_then(Value::as_dict).and_then(|stage| stage.get("kind")).and_then(Value::as_str);
-    let Some(spec) = kind.and_then(|kind| registry.get(kind)).map(|factory| factory.spec()) else { return false };
-    let mut ty = spec.fields.iter().find(|spec| spec.name == field).map(|spec| &spec.ty);
+    let [section, id, field, rest @ ..] = path else { return false };
+    let table = values.get(section).and_then(Value::as_dict).and_then(|all| all.get(id)).and_then(Value::as_dict);
+    let kind = table.and_then(|table| table.get("kind")).and_then(Value::as_str);
+    let fields = kind.and_then(|kind| match section.as_str() {
+        "stages" => Some(registry.get(kind)?.spec().fields),
+        "providers" => Some(registry.service(kind)?.fields()),
+        _ => None,
+    });
+    let Some(fields) = fields else { return false };
+    let mut ty = fields.iter().find(|spec| spec.name == field).map(|spec| &spec.ty);
     for key in rest {
         ty = match ty {
             Some(FieldType::Map(of)) => Some(&**of),
@@ -167,7 +172,7 @@ fn holds_text(path: &[String], values: &Dict, registry: &Registry) -> bool {
             _ => None,
         };
     }
-    matches!(ty, Some(FieldType::Text | FieldType::Choice(_)))
+    matches!(ty, Some(FieldType::Text | FieldType::Choice(_) | FieldType::Provider(_)))
 }
 
 /// Turns figment's values into JSON, in the file's order, and notes who set each.

@@ -87,8 +87,8 @@ pub struct Answered {
     pub planned_calls: usize,
     /// Documents that were read.
     pub documents: usize,
-    /// The sources that the answer cites, each with the parts of it that were read; where the answer names pages or lines,
-    /// with those alone.
+    /// The sources that the answer cites, each with the parts of it that were read; where the answer names pages or
+    /// lines, with those alone.
     pub sources: Vec<Source>,
     /// Citations that name no source.
     pub unknown_citations: Vec<String>,

@@ -77,7 +77,7 @@ pub async fn context(
     packed(store, provider, query, false).await
 }
 
-/// The same; `at_least_one` widens the budget to what the best part takes.
+/// The same; `at_least_one` widens the budget where the best part exceeds it.
 pub(super) async fn packed(
     store: &dyn Search,
     provider: Option<&dyn Provider>,
@@ -89,7 +89,7 @@ pub(super) async fn packed(
     let mut pack = Pack::new(found, query.budget);
     let least = pack.least();
     if at_least_one {
-        pack.widen(least);
+        pack.widen();
     }
     let budget = pack.budget();
     pack.fill(store, &query.filter).await?;

@@ -53,7 +53,8 @@ pub(crate) fn text(document: usize, part: &str, ordinal: i32, words: usize) -> S
 }
 
 impl FakeStore {
-    /// `documents` of a summary and `chunks` of `words` words each, the first documents best; every second chunk is found.
+    /// `documents` of a summary and `chunks` of `words` words each, the first documents best; every second chunk is
+    /// found.
     pub(crate) fn of(documents: usize, chunks: i32, words: usize) -> Self {
         let mut rows = Vec::new();
         for document in 0..documents {

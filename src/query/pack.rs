@@ -15,6 +15,10 @@ use docmill_api::{Filter, Hit, Search, StageError};
 use super::found::Found;
 use super::source::{Part, Source, header_cost, row_cost};
 
+/// How many chunks of a document the second pass takes at most. A search brings rows as long as there are any, and those
+/// far behind are less worth than what stands beside the best.
+const FOUND_CHUNKS: usize = 4;
+
 /// How many documents' rows are read at once in the third pass: what is in memory beside the budget.
 const DOCUMENTS_AT_ONCE: usize = 8;
 
@@ -86,8 +90,11 @@ impl Pack {
         self.entries.first().and_then(|entry| Some(entry.cost(entry.best()?))).unwrap_or_default()
     }
 
-    pub(super) fn widen(&mut self, budget: usize) {
-        self.budget = self.budget.max(budget);
+    /// Makes room for the best document's best row beside everything else, where it is longer than all of the budget.
+    pub(super) fn widen(&mut self) {
+        if self.least() > self.budget {
+            self.budget += self.least();
+        }
     }
 
     pub(super) fn budget(&self) -> usize {
@@ -150,20 +157,17 @@ impl Pack {
     }
 
     fn take_further_chunks(&mut self) {
-        let mut round = 0;
-        let mut is_more = true;
-        while is_more {
-            is_more = false;
+        for round in 0..FOUND_CHUNKS {
             for at in 0..self.entries.len() {
-                if self.entries[at].offered > round {
-                    is_more = true;
-                } else if let Some(chunk) = self.entries[at].chunk(round).cloned() {
-                    is_more = true;
-                    self.entries[at].offered += 1;
+                let entry = &mut self.entries[at];
+                if entry.offered > round {
+                    continue;
+                }
+                if let Some(chunk) = entry.chunk(round).cloned() {
+                    entry.offered += 1;
                     self.take(at, chunk);
                 }
             }
-            round += 1;
         }
     }
 

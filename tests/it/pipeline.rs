@@ -1,6 +1,7 @@
 //! The default pipeline over a real store: what is in a document is found, is there once, and is there in its newest
 //! version only.
 
+mod ask;
 pub(crate) mod documents;
 pub(crate) mod mill;
 mod places;

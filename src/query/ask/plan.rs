@@ -31,7 +31,8 @@ const SHARES: [usize; 5] = [4, 6, 8, 12, 16];
 const LONGEST_NOTES: usize = 1_024;
 
 impl Plan {
-    /// Plans with the fewest calls, and of those with the longest notes. Documents that no reading call can hold are cut.
+    /// Plans with the fewest calls, and of those with the longest notes. Documents that no reading call can hold are
+    /// cut.
     ///
     /// # Errors
     /// The model's context is too small.
@@ -40,7 +41,7 @@ impl Plan {
             return Ok(Self::Once);
         }
         let lengths = SHARES.map(|share| (prompts.context / share).clamp(1, LONGEST_NOTES));
-        // The longest notes leave the least room. What fits there fits with shorter ones, so that these need no more calls.
+        // The longest notes leave the least room: what fits there fits with shorter ones.
         material.fit(prompts.room_or_refuse(Task::Read { notes: lengths[0] })?);
         let costs: Vec<usize> = material.documents.iter().map(super::material::Document::cost).collect();
         let plans = lengths.iter().filter_map(|notes| Self::with_notes(prompts, &costs, *notes));
@@ -121,6 +122,6 @@ mod tests {
     #[test]
     fn every_document_is_in_the_first_group_with_room_for_it() {
         assert_eq!(groups(&[60, 50, 40, 10, 100], 100), [vec![0, 2], vec![1, 3], vec![4]]);
-        assert_eq!(groups(&[], 100), [vec![0; 0]; 0]);
+        assert!(groups(&[], 100).is_empty());
     }
 }

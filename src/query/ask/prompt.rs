@@ -132,8 +132,8 @@ impl<'a> Prompts<'a> {
         }
     }
 
-    /// A call's prompt. The material fits, by how it was gathered; where the whole counts for more than its parts did, its
-    /// end is left out.
+    /// A call's prompt. The material fits, by how it was gathered; where the whole counts for more than its parts did,
+    /// its end is left out.
     pub(super) fn conversation(&self, chat: &dyn Chat, task: Task, material: &str) -> Conversation {
         let max_tokens = self.max_tokens(task);
         let made = |material: &str| {
@@ -160,13 +160,19 @@ pub(super) fn size(chat: &dyn Chat, conversation: &Conversation) -> usize {
     messages.sum::<usize>() + conversation.max_tokens
 }
 
-/// Sixteen digits that are not in the material: made of it, so that whoever wrote it cannot have known them. Digits alone,
-/// since those are always about as many tokens.
+/// Sixteen digits that are not in the material: made of it, so that whoever wrote it cannot have known them. Digits
+/// alone, since those are always about as many tokens.
 fn mark(material: &str) -> String {
-    let digest = Digest::of(&[material.as_bytes()]);
-    let mut bytes = [0; 8];
-    bytes.copy_from_slice(&digest.as_bytes()[..8]);
-    format!("{:016}", u64::from_be_bytes(bytes) % 10_000_000_000_000_000)
+    let mut digest = Digest::of(&[material.as_bytes()]);
+    loop {
+        let mut bytes = [0; 8];
+        bytes.copy_from_slice(&digest.as_bytes()[..8]);
+        let mark = format!("{:016}", u64::from_be_bytes(bytes) % 10_000_000_000_000_000);
+        if !material.contains(&mark) {
+            return mark;
+        }
+        digest = Digest::of(&[digest.as_bytes()]);
+    }
 }
 
 fn system(task: Task, mark: &str) -> String {

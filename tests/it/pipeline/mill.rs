@@ -160,6 +160,16 @@ pub(crate) struct Store {
 }
 
 impl Store {
+    /// The store itself.
+    pub(crate) fn search(&self) -> &dyn Search {
+        self.search.as_ref()
+    }
+
+    /// The model that its vectors were made with.
+    pub(crate) fn provider(&self) -> &dyn Provider {
+        self.provider.as_ref()
+    }
+
     /// What a question finds, best first.
     pub(crate) async fn ask(&self, mode: Mode, text: &str, filter: &Filter) -> Vec<Hit> {
         let query = Query { text: text.to_owned(), limit: 10, mode, filter: filter.clone() };

@@ -5,11 +5,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
+use super::evidence::Evidence;
+
 /// So many calls in a row that met nobody: a service that restarts refuses connections, and three are no coincidence.
 const UNREACHABLE: u32 = 3;
-/// So many in a row that failed in any way. At one failure in ten, 8 in a row come once in 10⁸ calls; 5 would come once
-/// in every 100,000, which is one run.
-const SIGNS: u32 = 8;
+/// So many more calls that failed in any way than did not. At one failure in ten that comes once in 60 million calls; 5
+/// would come once in 83,000, which is one run (the doc of `Evidence`).
+const SIGNS: usize = 8;
 /// The first pause: a restart of a small service takes about this.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest: what is lost at most after the service is back, at four probes a minute.
@@ -27,30 +29,29 @@ pub(super) enum Gate {
     Open(Duration),
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 enum Phase {
-    #[default]
     Closed,
-    Open {
-        until: Instant,
-        pause: Duration,
-    },
-    Probing {
-        number: u64,
-        pause: Duration,
-    },
+    Open { until: Instant, pause: Duration },
+    Probing { number: u64, pause: Duration },
 }
 
-/// Opens after signs in a row, from calls that were sent after the last good answer: one that was sent before it, and
+/// Opens after many signs, from calls that were sent after the last good answer: one that was sent before it, and
 /// gives up only now, says nothing that the answer has not refuted.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Breaker {
     phase: Phase,
     unreachable: u32,
-    signs: u32,
+    signs: Evidence,
     /// Calls with a lower number were sent before the last good answer.
     alive_at: u64,
     opened: u64,
+}
+
+impl Default for Breaker {
+    fn default() -> Self {
+        Self { phase: Phase::Closed, unreachable: 0, signs: Evidence::new(SIGNS), alive_at: 0, opened: 0 }
+    }
 }
 
 impl Breaker {
@@ -100,7 +101,7 @@ impl Breaker {
         }
         if self.is_closed() {
             self.unreachable = 0;
-            self.signs = 0;
+            self.signs.restart(next);
             self.alive_at = next;
         }
         closes
@@ -113,23 +114,14 @@ impl Breaker {
                 self.open((pause * 2).min(LONGEST_PAUSE), now);
             }
             Phase::Closed if number >= self.alive_at => {
-                self.signs += 1;
+                let many = self.signs.refused(number, Duration::ZERO).is_some();
                 self.unreachable = if unreachable { self.unreachable + 1 } else { 0 };
-                if self.signs >= SIGNS || self.unreachable >= UNREACHABLE {
+                if many || self.unreachable >= UNREACHABLE {
                     self.opened += 1;
                     self.open(FIRST_PAUSE, now);
                 }
             }
             _ => {}
-        }
-    }
-
-    /// The call was not sent after all: if it was the probe, another may be.
-    pub(super) fn unused(&mut self, number: u64, now: Instant) {
-        if let Phase::Probing { number: probe, pause } = self.phase
-            && probe == number
-        {
-            self.phase = Phase::Open { until: now, pause };
         }
     }
 
@@ -139,7 +131,7 @@ impl Breaker {
 
     fn open(&mut self, pause: Duration, now: Instant) {
         let again = !self.is_closed();
-        warn!(again, signs = self.signs, ?pause, "the model service does not answer and is left alone");
+        warn!(again, ?pause, "the model service does not answer and is left alone");
         self.phase = Phase::Open { until: now + pause, pause };
     }
 }
@@ -149,10 +141,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn opens_after_signs_in_a_row_and_doubles_its_pause_with_each_bad_probe() {
+    fn opens_after_enough_signs_and_doubles_its_pause_with_each_bad_probe() {
         let (mut breaker, mut now) = (Breaker::default(), Instant::now());
-        for number in 0..SIGNS - 1 {
-            breaker.sign(number.into(), false, now);
+        for number in 0..7 {
+            breaker.sign(number, false, now);
         }
         assert!(!breaker.good(7, 8) && breaker.gate(now) == Gate::Closed);
         for number in 8..8 + u64::from(UNREACHABLE) {
@@ -170,10 +162,7 @@ mod tests {
         }
         now += LONGEST_PAUSE;
         breaker.sent(17);
-        breaker.unused(17, now);
-        assert_eq!(breaker.gate(now), Gate::Probe);
-        breaker.sent(18);
-        assert!(breaker.good(18, 19) && breaker.gate(now) == Gate::Closed);
+        assert!(breaker.good(17, 18) && breaker.gate(now) == Gate::Closed);
         assert_eq!(breaker.opened(), 1);
     }
 

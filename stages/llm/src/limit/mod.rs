@@ -1,13 +1,15 @@
 //! The limits of one model service: requests and tokens a minute, calls at once, and a breaker.
 //!
 //! They are found out as well as kept: what a service allows is rarely known, and what it answers tells. `state` decides,
-//! as a pure machine over the time that it is given, from four parts that know nothing of each other: `rate` (with
-//! `bucket` and `grants`), `width` and `breaker`. This file is the only one that waits. Nothing here sends a call or reads
+//! as a pure machine over the time that it is given, from three parts that know nothing of each other: `rate` (with
+//! `bucket`, `grants` and `growth`), `width` and `breaker`; `evidence` serves two of them. This file is the only one that waits. Nothing here sends a call or reads
 //! an answer: whoever does says what came of it.
 
 mod breaker;
 mod bucket;
+mod evidence;
 mod grants;
+mod growth;
 mod rate;
 mod state;
 #[cfg(test)]
@@ -69,8 +71,6 @@ pub(crate) enum Outcome {
     Failed,
     /// Refused for what was asked (400, 401 …): says nothing of the load, and proves that the service is alive.
     Refused,
-    /// Given up by us before anything was sent.
-    Unused,
 }
 
 /// The service is left alone, because it did not answer.
@@ -122,12 +122,21 @@ pub(crate) struct Limits {
 
 impl Limits {
     /// With what an earlier process [learned](Limits::learned); what is not understood of it is not used.
-    pub(crate) fn new(settings: Settings, learned: Option<&Value>) -> Arc<Self> {
-        Arc::new(Self {
-            state: Mutex::new(State::new(settings, learned)),
+    pub(crate) fn new(declared: Settings, learned: Option<&Value>) -> Arc<Self> {
+        let limits = Self {
+            state: Mutex::new(State::new(learned)),
             turn: tokio::sync::Mutex::default(),
             changed: Notify::new(),
-        })
+        };
+        limits.tighten(declared);
+        Arc::new(limits)
+    }
+
+    /// Keeps to what another table of settings declares of the same service as well: of each limit the lower one holds,
+    /// and what is not declared changes nothing.
+    pub(crate) fn tighten(&self, declared: Settings) {
+        self.lock().tighten(Instant::now(), declared);
+        self.changed.notify_one();
     }
 
     /// Waits until a call may be sent: for the rate, for the end of what a refusal froze, for others to end.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
-use super::breaker::{Breaker, Gate, LONGEST_PAUSE, SHORT};
+use super::breaker::{Breaker, Gate, SHORT};
 use super::bucket::Bucket;
 use super::rate::{Call, Rate};
 use super::width::Width;
@@ -49,18 +49,28 @@ pub(super) struct State {
 }
 
 impl State {
-    pub(super) fn new(settings: Settings, learned: Option<&Value>) -> Self {
+    /// With what was learned before; nothing is declared yet.
+    pub(super) fn new(learned: Option<&Value>) -> Self {
         let learned = |name| learned.and_then(|learned| learned.get(name));
         let concurrency = learned(CONCURRENCY).and_then(Value::as_u64).and_then(|limit| usize::try_from(limit).ok());
-        let tokens = settings.tokens_per_minute.filter(|tokens| tokens.is_finite() && *tokens > 0.0);
         Self {
-            rate: Rate::new(settings.requests_per_minute, learned(REQUESTS_PER_MINUTE).and_then(Value::as_f64)),
-            tokens: tokens.map(|tokens| Bucket::new(tokens / 60.0, f64::MAX, Instant::now())),
-            width: Width::new(settings.concurrency, concurrency),
+            rate: Rate::new(learned(REQUESTS_PER_MINUTE).and_then(Value::as_f64)),
+            tokens: None,
+            width: Width::new(concurrency),
             breaker: Breaker::default(),
             in_flight: 0,
             next: 0,
             jitter: Jitter(RandomState::new().hash_one(())),
+        }
+    }
+
+    /// Keeps to this from now on, as well as to what was declared before.
+    pub(super) fn tighten(&mut self, now: Instant, declared: Settings) {
+        self.rate.declare(declared.requests_per_minute, now);
+        self.width.declare(declared.concurrency);
+        if let Some(tokens) = declared.tokens_per_minute.filter(|tokens| tokens.is_finite() && *tokens > 0.0) {
+            let per_second = tokens / 60.0;
+            self.tokens.get_or_insert_with(|| Bucket::new(per_second, f64::MAX, now)).tighten(per_second, now);
         }
     }
 
@@ -86,42 +96,36 @@ impl State {
         self.in_flight -= 1;
         let unused = match outcome {
             Outcome::Answered { tokens: Some(tokens) } => ticket.tokens - tokens,
-            Outcome::Unused => ticket.tokens,
             _ => 0.0,
         };
         if let Some(bucket) = &mut self.tokens {
             bucket.give_back(unused, now);
         }
-        let refusal = self.tell_rate(now, ticket.call, outcome);
+        let telling = self.tell_rate(now, ticket.call, outcome);
         if self.breaker.is_closed() {
-            self.tell_width(now, ticket.call, outcome, refusal);
+            self.tell_width(now, ticket.call, outcome, telling);
         }
         self.tell_breaker(now, ticket.call.number, outcome);
     }
 
-    /// Whether it is the first refusal after others were let through.
+    /// Whether it tells something of the load: of a 429, that it is news; of a 503, that it is evident.
     fn tell_rate(&mut self, now: Instant, call: Call, outcome: Outcome) -> bool {
         match outcome {
             Outcome::RateLimited { after } => return self.rate.refused(call, self.next, after, now),
+            Outcome::Overloaded { after } => return self.rate.overloaded(call, after, now),
             Outcome::Answered { .. } | Outcome::Refused | Outcome::Failed => self.rate.granted(call, now),
-            Outcome::Overloaded { after } => {
-                self.rate.unserved(call, now);
-                // Of several servers behind one name one may say so: no longer than the breaker would wait.
-                self.rate.hold(after.unwrap_or_default().min(LONGEST_PAUSE), now);
-            }
             Outcome::TimedOut | Outcome::Unreachable => self.rate.unserved(call, now),
-            Outcome::Unused => self.rate.unused(call, now),
         }
         false
     }
 
-    fn tell_width(&mut self, now: Instant, call: Call, outcome: Outcome, refusal: bool) {
+    fn tell_width(&mut self, now: Instant, call: Call, outcome: Outcome, telling: bool) {
         match outcome {
             Outcome::Answered { .. } => self.width.answered(now - call.sent, self.in_flight, now),
-            Outcome::Overloaded { .. } => self.width.signal(self.in_flight, now),
+            Outcome::Overloaded { .. } => self.width.overloaded(telling, self.in_flight, now),
             Outcome::TimedOut => self.width.late(self.in_flight, now),
             // Where a rate is known it is the rate that gives way: to narrow for it too would count it twice.
-            Outcome::RateLimited { .. } if refusal && self.rate.learned().is_none() => {
+            Outcome::RateLimited { .. } if telling && self.rate.learned().is_none() => {
                 self.width.refused(self.in_flight, now);
             }
             _ => {}
@@ -137,7 +141,6 @@ impl State {
             }
             Outcome::Overloaded { .. } | Outcome::TimedOut | Outcome::Failed => self.breaker.sign(number, false, now),
             Outcome::Unreachable => self.breaker.sign(number, true, now),
-            Outcome::Unused => self.breaker.unused(number, now),
         }
     }
 

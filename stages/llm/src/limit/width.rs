@@ -18,16 +18,32 @@ const NEWEST: f64 = 0.2;
 /// grow by one, down to where both are equal: w²·0.01·0.1 = 1, a width of 31 whatever the service could bear. With one
 /// in twenty allowed, a width of 100 shrinks when 6 of 100 time out: at 1 %, one window in 1,900.
 const ONE_LATE_IN: usize = 20;
+/// And so many in a window are none either: of a width of 5, one in a hundred would see one in every 20 windows.
+const FEW_LATE: usize = 1;
+/// What an answer makes up for of a refusal. A service that refuses one call in ten at random, whatever is sent, must not
+/// be sent less: there a refusal comes with nine answers, which make up for it nearly twice. One that refuses a sixth or
+/// more is sent less and less.
+const MADE_UP: f64 = 0.2;
+/// So many refusals that were not made up for are a signal: at one in ten that comes once in thousands of calls, and a
+/// service that bears 8 and is sent 16 is there within two windows.
+const BEARABLE: f64 = 4.0;
+/// And one more for so many calls at once: at one in ten a ninth of a width is refused at once, long before the answers
+/// come that make up for it.
+const BEARABLE_OF_WIDTH: f64 = 1.0 / 8.0;
+/// Of a window's calls, so many may be refused and the width still grows.
+const ONE_REFUSED_IN: usize = 10;
 
 /// The number of calls at once, changed once in a window of one round trip.
 #[derive(Debug)]
 pub(super) struct Width {
     limit: usize,
-    most: usize,
+    declared: Option<usize>,
     /// Whether `limit` is more than a beginning: it was grown, shrunk, or learned before.
     learned: bool,
     slow_start: bool,
     round_trip: Option<Duration>,
+    /// Refusals that no answers made up for.
+    refusals: f64,
     window: Window,
 }
 
@@ -37,22 +53,29 @@ struct Window {
     begun: Option<Instant>,
     reached: bool,
     signalled: bool,
+    refused: usize,
     late: usize,
 }
 
 impl Width {
-    pub(super) fn new(declared: Option<usize>, learned: Option<usize>) -> Self {
-        let most = declared.filter(|most| *most > 0).unwrap_or(MOST);
+    pub(super) fn new(learned: Option<usize>) -> Self {
         let learned = learned.filter(|limit| *limit > 0);
         Self {
-            limit: learned.unwrap_or(FIRST).min(most),
-            most,
+            limit: learned.unwrap_or(FIRST),
+            declared: None,
             learned: learned.is_some(),
             // What was learned has met its signal, or the most that was needed: from there one step at a time.
             slow_start: learned.is_none(),
             round_trip: None,
+            refusals: 0.0,
             window: Window::default(),
         }
+    }
+
+    /// Keeps to so many from now on; to [`MOST`] where nothing is declared.
+    pub(super) fn declare(&mut self, most: Option<usize>) {
+        self.declared = self.declared.into_iter().chain(most.filter(|most| *most > 0)).min();
+        self.limit = self.limit.min(self.most());
     }
 
     pub(super) fn limit(&self) -> usize {
@@ -73,38 +96,48 @@ impl Width {
     pub(super) fn answered(&mut self, took: Duration, in_flight: usize, now: Instant) {
         let mean = self.round_trip.map_or(took, |mean| mean.mul_f64(1.0 - NEWEST) + took.mul_f64(NEWEST));
         self.round_trip = Some(mean);
+        self.refusals = (self.refusals - MADE_UP).max(0.0);
         self.roll(in_flight, now);
     }
 
-    /// The service said that it is too much.
-    pub(super) fn signal(&mut self, in_flight: usize, now: Instant) {
-        self.refused(in_flight, now);
-        self.slow_start = false;
-    }
-
-    /// The service refused for its rate, which is not known yet: a signal that leaves the slow start be. Once the rate is
-    /// known it holds back; and where an answer takes 20 s, one step in that time would take half an hour to fill it.
-    pub(super) fn refused(&mut self, in_flight: usize, now: Instant) {
-        self.roll(in_flight, now);
-        self.learned = true;
-        if !self.window.signalled {
-            self.window.signalled = true;
-            self.limit = (self.limit * 9 / 10).max(1);
+    /// The service said that it is too much: a signal where it is `evident`, or more than what comes by chance.
+    pub(super) fn overloaded(&mut self, evident: bool, in_flight: usize, now: Instant) {
+        if self.refused(in_flight, now) || evident {
+            self.slow_start = false;
+            self.shrink();
         }
+    }
+
+    /// The service refused for its rate, which is not known yet: like an overload, but it leaves the slow start be. Once
+    /// the rate is known it holds back; and where an answer takes 20 s, one step in that time would take half an hour to
+    /// fill it. Whether that is a signal.
+    pub(super) fn refused(&mut self, in_flight: usize, now: Instant) -> bool {
+        self.roll(in_flight, now);
+        self.window.refused += 1;
+        let bearable = BEARABLE + BEARABLE_OF_WIDTH * self.limit as f64;
+        // No further: what was much is made up for within a few windows after it.
+        self.refusals = (self.refusals + 1.0).min(bearable + 1.0);
+        let signal = self.refusals > bearable;
+        if signal {
+            self.shrink();
+        }
+        signal
     }
 
     /// A call was not answered in time: a signal where it is more than one of many.
     pub(super) fn late(&mut self, in_flight: usize, now: Instant) {
         self.roll(in_flight, now);
         self.window.late += 1;
-        if self.window.late * ONE_LATE_IN > self.limit {
-            self.signal(in_flight, now);
+        if self.window.late > FEW_LATE && self.window.late * ONE_LATE_IN > self.limit {
+            self.slow_start = false;
+            self.shrink();
         }
     }
 
     /// The service is back after it was gone: whatever it was that it did not bear, half as much comes now.
     pub(super) fn halve(&mut self) {
         self.limit = (self.limit / 2).max(1);
+        self.refusals = 0.0;
         self.window = Window::default();
     }
 
@@ -114,11 +147,29 @@ impl Width {
         if now < begun + round_trip {
             return;
         }
-        if self.window.reached && !self.window.signalled && self.limit < self.most {
-            self.limit = if self.slow_start { self.limit * 2 } else { self.limit + 1 }.min(self.most);
+        if self.window.reached && self.limit < self.most() && self.is_calm() {
+            self.limit = if self.slow_start { self.limit * 2 } else { self.limit + 1 }.min(self.most());
             self.learned = true;
         }
         self.window = Window { begun: Some(now), reached: in_flight >= self.limit, ..Window::default() };
+    }
+
+    /// Whether nothing of the last window speaks against more.
+    fn is_calm(&self) -> bool {
+        !self.window.signalled && self.window.refused * ONE_REFUSED_IN < self.limit && self.refusals <= 1.0
+    }
+
+    /// Once in a window: what is refused after that was sent before.
+    fn shrink(&mut self) {
+        self.learned = true;
+        if !self.window.signalled {
+            self.window.signalled = true;
+            self.limit = (self.limit * 9 / 10).max(1);
+        }
+    }
+
+    fn most(&self) -> usize {
+        self.declared.unwrap_or(MOST)
     }
 }
 
@@ -135,19 +186,31 @@ mod tests {
         width.answered(ROUND_TRIP, 0, *now);
     }
 
+    fn declared(most: usize) -> Width {
+        let mut width = Width::new(None);
+        width.declare(Some(most));
+        width
+    }
+
     #[test]
     fn doubles_until_the_first_signal_then_grows_by_one_and_shrinks_once_a_window() {
-        let (mut width, mut now) = (Width::new(Some(40), None), Instant::now());
+        let (mut width, mut now) = (declared(40), Instant::now());
         assert_eq!((width.limit(), width.learned()), (4, None));
         for expected in [8, 16, 32, 40, 40] {
             window(&mut width, &mut now);
             assert_eq!(width.limit(), expected);
         }
-        width.signal(30, now);
-        width.signal(30, now);
-        assert_eq!((width.limit(), width.learned()), (36, Some(36)));
+        // 4, and one for eight of 40, are borne; the next says it.
+        for expected in [40, 40, 40, 40, 40, 40, 40, 40, 40, 36, 36, 36] {
+            width.overloaded(false, 30, now);
+            assert_eq!(width.limit(), expected);
+        }
+        assert_eq!(width.learned(), Some(36));
         window(&mut width, &mut now);
         assert_eq!(width.limit(), 36, "there was a signal in that window");
+        for _ in 0..45 {
+            width.answered(ROUND_TRIP, 0, now);
+        }
         window(&mut width, &mut now);
         assert_eq!(width.limit(), 37);
         width.sent(36, now);
@@ -156,41 +219,52 @@ mod tests {
         assert_eq!(width.limit(), 37, "not reached");
         for _ in 0..100 {
             now += ROUND_TRIP;
-            width.signal(0, now);
+            width.overloaded(false, 0, now);
         }
         assert_eq!(width.limit(), 1);
     }
 
     #[test]
-    fn a_refusal_shrinks_once_and_the_slow_start_goes_on() {
-        let (mut width, mut now) = (Width::new(None, Some(20)), Instant::now());
+    fn refusals_shrink_once_and_the_slow_start_goes_on() {
+        let (mut width, mut now) = (Width::new(Some(20)), Instant::now());
         width.slow_start = true;
-        width.refused(19, now);
-        width.refused(18, now);
+        for refusal in 1..=9 {
+            assert_eq!(width.refused(19, now), refusal > 6);
+        }
         assert_eq!(width.limit(), 18);
+        for _ in 0..40 {
+            width.answered(ROUND_TRIP, 0, now);
+        }
         window(&mut width, &mut now);
         window(&mut width, &mut now);
         assert_eq!(width.limit(), 36);
     }
 
     #[test]
-    fn begins_with_what_is_declared_or_learned() {
-        assert_eq!(Width::new(Some(2), None).limit(), 2);
-        assert_eq!(Width::new(None, Some(60)).limit(), 60);
-        assert_eq!(Width::new(Some(20), Some(60)).limit(), 20);
-        assert_eq!(Width::new(Some(0), Some(0)).limit(), FIRST);
+    fn begins_with_what_is_declared_or_learned_and_keeps_to_the_least_that_is_declared() {
+        assert_eq!(declared(2).limit(), 2);
+        assert_eq!(declared(0).limit(), FIRST);
+        let mut width = Width::new(Some(300));
+        width.declare(None);
+        assert_eq!((width.limit(), width.most()), (MOST, MOST));
+        for (most, expected) in [(Some(500), 500), (Some(20), 20), (Some(0), 20), (Some(30), 20), (None, 20)] {
+            width.declare(most);
+            assert_eq!(width.most(), expected);
+        }
+        assert_eq!(width.limit(), 20);
+        assert_eq!(Width::new(Some(0)).limit(), FIRST);
     }
 
     #[test]
-    fn one_late_answer_of_twenty_is_no_signal_and_one_of_few_is() {
+    fn one_late_answer_of_twenty_is_no_signal_and_two_of_few_are() {
         let now = Instant::now();
-        let mut wide = Width::new(None, Some(20));
-        wide.late(19, now);
-        assert_eq!(wide.limit(), 20);
-        wide.late(18, now);
-        assert_eq!(wide.limit(), 18);
-        let mut narrow = Width::new(None, Some(4));
-        narrow.late(3, now);
-        assert_eq!(narrow.limit(), 3);
+        for (width, shrunk) in [(20, 18), (4, 3)] {
+            let mut width = Width::new(Some(width));
+            let limit = width.limit();
+            width.late(3, now);
+            assert_eq!(width.limit(), limit);
+            width.late(3, now);
+            assert_eq!(width.limit(), shrunk);
+        }
     }
 }

@@ -50,7 +50,7 @@ fn a_wrong_or_unwanted_record_is_refused() {
         fingerprint: docmill_api::Digest::of(&[]),
         embedding: None,
         inputs: Vec::new(),
-        ..BuildContext::default()
+        ..docmill_api::BuildContext::default()
     };
     let node = runtime.block_on(registry.get("summarize").unwrap().build(default_config(), &cx)).unwrap();
     let docmill_api::Node::Cpu(stage) = node else { panic!("the spec says cpu") };

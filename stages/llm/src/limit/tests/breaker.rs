@@ -54,6 +54,14 @@ async fn opens_once_around_a_service_that_is_gone_for_20_s() {
 
 #[tokio::test(start_paused = true)]
 async fn one_failure_in_ten_does_not_open_it() {
+    let after = Some(Duration::from_secs(1));
+    for failure in [Outcome::Failed, Outcome::Overloaded { after: None }, Outcome::Overloaded { after }] {
+        one_in_ten_does_not_open_it(failure).await;
+    }
+}
+
+/// 20,000 calls, 20 at once.
+async fn one_in_ten_does_not_open_it(failure: Outcome) {
     let limits = Limits::new(Settings { concurrency: Some(20), ..Settings::default() }, None);
     let random = Arc::new(Mutex::new(Random(42)));
     let workers: Vec<_> = (0..20)
@@ -67,7 +75,7 @@ async fn one_failure_in_ten_does_not_open_it() {
                         (random.unit() < 0.1, LATENCY.mul_f64(0.5 + random.unit()))
                     };
                     sleep(took).await;
-                    permit.ended(if failed { Outcome::Failed } else { GOOD });
+                    permit.ended(if failed { failure } else { GOOD });
                 }
             })
         })

@@ -29,7 +29,6 @@ fn outcome() -> impl Strategy<Value = Option<Outcome>> {
         1 => Just(Some(Outcome::Unreachable)),
         1 => Just(Some(Outcome::Failed)),
         1 => Just(Some(Outcome::Refused)),
-        1 => Just(Some(Outcome::Unused)),
         1 => Just(None),
     ]
 }

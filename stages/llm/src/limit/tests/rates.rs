@@ -11,15 +11,24 @@ const fn minutes(minutes: u64) -> Duration {
     Duration::from_secs(minutes * 60)
 }
 
-/// Six minutes against a service that says nothing but 429.
+/// Six minutes against a service that says nothing but 429, with workers of either kind.
 async fn settles(rule: Rule, workers: usize) {
-    let limits = Limits::new(Settings::default(), None);
-    let server = drive(&limits, Server::new(rule, 600.0), workers, minutes(6)).await;
-    let (granted, refused) = server.count(minutes(3), minutes(6));
-    let share = refused as f64 / (granted + refused) as f64;
-    assert!((1620..=1980).contains(&granted), "{rule:?}, {workers} workers: {granted} in 3 minutes");
-    assert!(share < 0.05, "{rule:?}, {workers} workers: {refused} refused of {}", granted + refused);
-    assert!(server.storm() <= 60, "{rule:?}, {workers} workers: {} refused in a second", server.storm());
+    settles_with(rule, workers, 0.05).await;
+}
+
+async fn settles_with(rule: Rule, workers: usize, most_refused: f64) {
+    for queued in [false, true] {
+        let limits = Limits::new(Settings::default(), None);
+        let mut server = Server::new(rule, 600.0);
+        server.queued = queued;
+        let server = drive(&limits, server, workers, minutes(6)).await;
+        let (granted, refused) = server.count(minutes(3), minutes(6));
+        let share = refused as f64 / (granted + refused) as f64;
+        let case = format!("{rule:?}, {workers} workers, queued: {queued}");
+        assert!((1620..=1980).contains(&granted), "{case}: {granted} in 3 minutes");
+        assert!(share < most_refused, "{case}: {refused} refused of {}", granted + refused);
+        assert!(server.storm() <= 60, "{case}: {} refused in a second", server.storm());
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -46,6 +55,38 @@ async fn settles_on_a_bucket_with_a_small_burst() {
 async fn settles_on_a_bucket_with_a_large_burst() {
     settles(Rule::Bucket(600.0), 20).await;
     settles(Rule::Bucket(600.0), 64).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_few_workers_are_not_refused_much_either() {
+    settles(Rule::Sliding, 3).await;
+    // Of what six can send, no stretch is refused by more than half: the width gives way, until a sixth is.
+    settles_with(Rule::Bucket(10.0), 6, 1.0 / 6.0).await;
+    settles_with(Rule::Bucket(600.0), 6, 1.0 / 6.0).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_burst_that_was_saved_up_is_not_taken_for_the_rate() {
+    // What was saved up while nobody called lets the rate grow far beyond what is allowed for long.
+    let limits = Limits::new(Settings::default(), Some(&json!({"requests_per_minute": 590})));
+    let server = drive(&limits, Server::new(Rule::Bucket(1800.0), 600.0), 20, minutes(20)).await;
+    let (granted, refused) = server.count(minutes(15), minutes(20));
+    assert!(granted >= 2700 && refused < 150, "{granted} and {refused}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cap_is_found_where_calls_are_refused_by_chance_as_well() {
+    for (rule, by_chance) in [(Rule::Bucket(10.0), 0.01), (Rule::Sliding, 0.1), (Rule::Bucket(600.0), 0.1)] {
+        let limits = Limits::new(Settings::default(), None);
+        let mut server = Server::new(rule, 600.0);
+        (server.queued, server.by_chance) = (true, by_chance);
+        let server = drive(&limits, server, 20, minutes(12)).await;
+        let (granted, refused) = server.count(minutes(3), minutes(12));
+        let share = refused as f64 / (granted + refused) as f64;
+        assert!(granted >= 4590, "{rule:?}, {by_chance}: {granted} of 5400");
+        // As much again as is refused by chance, and a little: twice the usual share is where the rate stops.
+        assert!(share <= 0.03 + 2.0 * by_chance, "{rule:?}, {by_chance}: {share} refused");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -90,9 +131,10 @@ async fn a_service_that_says_when_is_asked_then_and_not_before() {
     let limits = Limits::new(Settings::default(), None);
     let said = Duration::from_secs(20);
     let begun = tokio::time::Instant::now();
-    let calls = [limits.permit(ONE).await.unwrap(), limits.permit(ONE).await.unwrap()];
-    for permit in calls {
-        permit.ended(Outcome::RateLimited { after: Some(said) });
+    // One worker is enough, and the longest time that is said counts.
+    for after in [None, Some(said), Some(Duration::from_secs(3)), None, Some(Duration::from_secs(1))] {
+        assert_eq!(limits.view().next_try, None);
+        limits.permit(ONE).await.unwrap().ended(Outcome::RateLimited { after });
     }
     assert_eq!(limits.view().next_try, Some(said));
     let probe = limits.permit(ONE).await.unwrap();
@@ -115,10 +157,52 @@ async fn tokens_are_paced_by_what_was_really_used() {
     let begun = tokio::time::Instant::now();
     // More than a second's worth: the full bucket lets it through, and the debt is waited for, but for what was not used.
     limits.permit(cost).await.unwrap().ended(Outcome::Answered { tokens: Some(300.0) });
-    limits.permit(cost).await.unwrap().ended(Outcome::Unused);
+    limits.permit(cost).await.unwrap().ended(Outcome::Answered { tokens: Some(0.0) });
     assert_eq!(begun.elapsed().as_millis(), 3000);
     limits.permit(cost).await.unwrap().ended(GOOD);
     assert_eq!(begun.elapsed().as_millis(), 3000);
     limits.permit(cost).await.unwrap().ended(GOOD);
     assert_eq!(begun.elapsed().as_millis(), 8000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_what_several_tables_declare_the_lowest_holds() {
+    let declared = |requests_per_minute, tokens_per_minute, concurrency| Settings {
+        requests_per_minute,
+        tokens_per_minute,
+        concurrency,
+    };
+    let learned = json!({"concurrency": 33, "requests_per_minute": 120.0});
+    let limits = Limits::new(declared(Some(600.0), None, None), Some(&learned));
+    let now = || (limits.view().requests_per_minute, limits.view().concurrency);
+    for (tighter, expected) in [
+        (declared(None, None, None), (120.0, 33)),
+        (declared(Some(300.0), Some(6000.0), Some(8)), (120.0, 8)),
+        (declared(Some(60.0), Some(60_000.0), Some(20)), (60.0, 8)),
+        (declared(Some(900.0), Some(f64::NAN), Some(0)), (60.0, 8)),
+    ] {
+        limits.tighten(tighter);
+        assert_eq!(now(), expected, "{tighter:?}");
+    }
+    // 100 tokens a second, and not 1000: the first is let through by the full bucket, and the next waits for its debt.
+    let begun = tokio::time::Instant::now();
+    let cost = super::Cost { requests: 1.0, tokens: 500.0 };
+    for seconds in [0, 5] {
+        limits.permit(cost).await.unwrap().ended(GOOD);
+        assert_eq!(begun.elapsed().as_secs(), seconds);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_single_503_holds_nobody_and_five_in_a_row_do() {
+    let limits = Limits::new(Settings { concurrency: Some(8), ..Settings::default() }, None);
+    let said = Duration::from_secs(3);
+    for refused in 1..=5 {
+        assert_eq!(limits.view().next_try, None);
+        limits.permit(ONE).await.unwrap().ended(Outcome::Overloaded { after: (refused == 2).then_some(said) });
+    }
+    assert_eq!(limits.view().next_try, Some(said));
+    let begun = tokio::time::Instant::now();
+    limits.permit(ONE).await.unwrap().ended(GOOD);
+    assert_eq!(begun.elapsed(), said);
 }

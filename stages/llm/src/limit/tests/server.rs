@@ -35,6 +35,12 @@ pub(super) struct Server {
     /// Of a bucket: what is in it, and when it was.
     level: (f64, Instant),
     granted: VecDeque<Instant>,
+    /// Such a share of calls is refused whatever was sent.
+    pub(super) by_chance: f64,
+    random: Random,
+    /// Whether a refused call goes to the tail of a queue, from which its worker takes another at once. Else the worker
+    /// waits with it.
+    pub(super) queued: bool,
     pub(super) calls: Vec<Call>,
 }
 
@@ -42,11 +48,23 @@ impl Server {
     pub(super) fn new(rule: Rule, per_minute: f64) -> Self {
         let begun = Instant::now();
         let burst = if let Rule::Bucket(burst) = rule { burst } else { 0.0 };
-        Self { rule, per_minute, begun, level: (burst, begun), granted: VecDeque::new(), calls: Vec::new() }
+        Self {
+            rule,
+            per_minute,
+            begun,
+            level: (burst, begun),
+            granted: VecDeque::new(),
+            by_chance: 0.0,
+            random: Random(3),
+            queued: false,
+            calls: Vec::new(),
+        }
     }
 
     fn call(&mut self, now: Instant) -> bool {
+        let chance = self.random.unit() < self.by_chance;
         let granted = match self.rule {
+            _ if chance => false,
             Rule::Fixed(before) => {
                 let minute = |at: Instant| (at - self.begun + before).as_secs() / 60;
                 self.granted.retain(|at| minute(*at) == minute(now));
@@ -90,8 +108,7 @@ impl Server {
     }
 }
 
-/// Lets so many workers call for so long. One whose call is refused waits by itself too, as the engine's retries do, and
-/// asks again.
+/// Lets so many workers call for so long.
 pub(super) async fn drive(limits: &Arc<Limits>, server: Server, workers: usize, time: Duration) -> Server {
     let server = Arc::new(Mutex::new(server));
     let running: Vec<_> = (0..workers)
@@ -102,12 +119,15 @@ pub(super) async fn drive(limits: &Arc<Limits>, server: Server, workers: usize, 
                 let mut delay = Duration::from_millis(200);
                 loop {
                     let Ok(permit) = limits.permit(ONE).await else { panic!("the breaker opened") };
-                    let granted = server.lock().unwrap().call(Instant::now());
+                    let (granted, queued) = {
+                        let mut server = server.lock().unwrap();
+                        (server.call(Instant::now()), server.queued)
+                    };
                     tokio::time::sleep(LATENCY).await;
                     permit.ended(if granted { GOOD } else { Outcome::RateLimited { after: None } });
                     if granted {
                         delay = Duration::from_millis(200);
-                    } else {
+                    } else if !queued {
                         tokio::time::sleep(delay.mul_f64(0.5 + random.unit())).await;
                         delay = (delay * 2).min(Duration::from_secs(5));
                     }

@@ -1,0 +1,170 @@
+//! How well model services are kept full, measured with the released program against a simulated service in this
+//! process, each case against what cannot be beaten.
+//!
+//! ```text
+//! cargo build --release && cargo bench -p docmill --no-default-features --bench services -- [faults|cap|dead]
+//! ```
+//!
+//! - `faults`: 500 documents, a tenth of the calls fails and a hundredth hangs. The ideal: every call that was made,
+//!   by its own latency (a hung one by the stage's timeout), spread over the widths of its stage without a gap.
+//! - `cap`: a service that takes 600 requests a minute and says nothing but 429, for four minutes. What was granted and
+//!   refused in the last two.
+//! - `dead`: a service that is gone for 20 s in the middle of 1,000 documents. What was lost.
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a bench")]
+
+mod program;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use docmill::load::simulate::{Running, Server, Settings, Stats};
+use serde_json::Value;
+
+const LATENCY: Duration = Duration::from_millis(500);
+const TIMEOUT: Duration = Duration::from_secs(3);
+const WIDTHS: (u32, u32) = (20, 5);
+
+#[tokio::main]
+async fn main() {
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let runs = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name);
+    if runs("faults") {
+        faults().await;
+    }
+    if runs("cap") {
+        cap().await;
+    }
+    if runs("dead") {
+        dead().await;
+    }
+}
+
+async fn serve(settings: Settings, at: &str) -> Running {
+    Server::bind(at.parse().unwrap(), settings).await.unwrap().start()
+}
+
+fn steady() -> Settings {
+    Settings { latency: LATENCY, spread: 0.0, retry_after: false, ..Settings::default() }
+}
+
+/// Documents that are longer than their summaries, each like no other.
+fn documents(base: &Path, count: usize) {
+    fs::create_dir(base.join("documents")).unwrap();
+    for number in 0..count {
+        let line = |line: usize| {
+            format!("Line {line} of ledger {number} tells which miller brought how much grain, and when. ")
+        };
+        fs::write(base.join(format!("documents/{number}.txt")), (0..20).map(line).collect::<String>()).unwrap();
+    }
+}
+
+/// The released program over these documents, asking the service for summaries and vectors.
+fn command(base: &Path, server: &Running, sets: &[&str]) -> Command {
+    let mut command = program::command(base, &["documents"]);
+    let url = format!("providers.work.base_url={:?}", server.base_url());
+    let own = [
+        "providers.work.kind=\"openai\"",
+        &url,
+        "providers.work.model=\"simulated\"",
+        "providers.work.dimensions=256",
+        "stages.summarize.provider=\"work\"",
+    ];
+    for set in own.iter().chain(sets) {
+        command.args(["--set", set]);
+    }
+    command.stdout(Stdio::piped()).stderr(Stdio::inherit());
+    command
+}
+
+async fn ended(run: Child) -> Value {
+    let output = tokio::task::spawn_blocking(move || run.wait_with_output()).await.unwrap().unwrap();
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+async fn faults() {
+    const DOCUMENTS: usize = 500;
+    let base = tempfile::tempdir().unwrap();
+    documents(base.path(), DOCUMENTS);
+    let server = serve(Settings { errors: 0.1, hangs: 0.01, ..steady() }, "127.0.0.1:0").await;
+    let timeouts = [
+        format!("stages.summarize.timeout=\"{}s\"", TIMEOUT.as_secs()),
+        format!("stages.embed.timeout=\"{}s\"", TIMEOUT.as_secs()),
+    ];
+    let sets = [
+        "stages.embed.provider=\"work\"",
+        "stages.embed.batch.items=4",
+        "stages.embed.width=5",
+        &timeouts[0],
+        &timeouts[1],
+    ];
+    let begun = Instant::now();
+    let report = ended(command(base.path(), &server, &sets).spawn().unwrap()).await;
+    let took = begun.elapsed().as_secs_f64();
+    let stats = server.stats();
+    let chat = spent(stats.calls.chat, &stats) / f64::from(WIDTHS.0);
+    let embeddings = spent(stats.calls.embeddings, &stats) / f64::from(WIDTHS.1);
+    let ideal = chat.max(embeddings);
+    let widest = (stats.in_flight.chat.max, stats.in_flight.embeddings.max);
+    println!(
+        "faults: {} of {DOCUMENTS} done, {took:.1} s, ideal {ideal:.1} s (summaries {chat:.1}, vectors {embeddings:.1}), ratio {:.2}; most calls at once {widest:?}",
+        report["documents"]["done"],
+        took / ideal
+    );
+    println!("  service: {}", report["services"]["work"]);
+}
+
+/// The time that so many calls of all take, hung ones by the timeout.
+fn spent(calls: u64, stats: &Stats) -> f64 {
+    let all = (stats.calls.chat + stats.calls.embeddings) as f64;
+    let hung = stats.hung as f64 * calls as f64 / all;
+    (calls as f64 - hung) * LATENCY.as_secs_f64() + hung * TIMEOUT.as_secs_f64()
+}
+
+async fn cap() {
+    let base = tempfile::tempdir().unwrap();
+    documents(base.path(), 3000);
+    let server = serve(Settings { requests_per_minute: Some(600), ..steady() }, "127.0.0.1:0").await;
+    let mut run = command(base.path(), &server, &["stages.embed.provider=\"builtin\""]).spawn().unwrap();
+    tokio::time::sleep(Duration::from_secs(240)).await;
+    let stats = server.stats();
+    let (granted, refused): (u64, u64) = (stats.granted_per_second.iter().sum(), stats.refused_per_second.iter().sum());
+    let worst = stats.refused_per_second.iter().max().unwrap();
+    run.kill().unwrap();
+    run.wait().unwrap();
+    println!(
+        "cap: of 600 a minute {:.0} granted in minutes 3 and 4, {:.2} % of calls refused, {worst} in the worst second; before: {} refused of {}",
+        granted as f64 / 2.0,
+        100.0 * refused as f64 / (granted + refused) as f64,
+        stats.statuses.get(&429).unwrap_or(&0) - refused,
+        stats.calls.chat - granted - refused
+    );
+}
+
+async fn dead() {
+    const DOCUMENTS: usize = 1000;
+    let base = tempfile::tempdir().unwrap();
+    documents(base.path(), DOCUMENTS);
+    let server = serve(steady(), "127.0.0.1:0").await;
+    let address = server.address().to_string();
+    let run = command(base.path(), &server, &["stages.embed.provider=\"builtin\""]).spawn().unwrap();
+    while server.stats().answered < 400 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let before = server.stop().await;
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    let server = serve(steady(), &address).await;
+    let report = ended(run).await;
+    let after = server.stats();
+    println!(
+        "dead: {} of {DOCUMENTS} done, {} failed, {:.1} s; answered {} + {}, twice {}",
+        report["documents"]["done"],
+        report["documents"]["failed"],
+        report["seconds"].as_f64().unwrap(),
+        before.answered,
+        after.answered,
+        after.repeated
+    );
+    println!("  service: {}", report["services"]["work"]);
+}
