@@ -172,6 +172,16 @@ fn without_thoughts(text: &str) -> &str {
     }
 }
 
+/// The part of an answer under way that may be shown: nothing while it is, or may become, a thought.
+fn aloud(text: &str) -> &str {
+    const THOUGHT: &str = "<think>";
+    let start = text.trim_start();
+    if start.starts_with(THOUGHT) {
+        return without_thoughts(text).trim_start();
+    }
+    if THOUGHT.starts_with(start) { "" } else { start }
+}
+
 #[async_trait]
 impl Chat for Llm {
     fn model(&self) -> &str {
@@ -200,6 +210,7 @@ impl Chat for Llm {
             let mut answer = Answer::default();
             let refused = std::sync::atomic::AtomicBool::new(false);
             let streamed = async {
+                let mut told = 0;
                 let mut stream = chat.create_stream_byot::<_, Completion>(request).await?;
                 while let Some(piece) = stream.next().await {
                     let piece = piece?;
@@ -211,10 +222,13 @@ impl Chat for Llm {
                     answer.cut |= choice.finish_reason.as_deref() == Some("length");
                     refused.fetch_or(choice.finish_reason.as_deref() == Some("content_filter"), Relaxed);
                     if let Some(text) = choice.message.content.filter(|text| !text.is_empty()) {
-                        heard(&text);
                         answer.text.push_str(&text);
+                        let said = aloud(&answer.text);
+                        heard(&said[told.min(said.len())..]);
+                        told = told.max(said.len());
                     }
                 }
+                answer.text = aloud(&answer.text).to_owned();
                 Ok(answer)
             };
             call.answer(streamed, |answer| match (refused_or_empty(refused.load(Relaxed), &answer), &answer) {
@@ -235,5 +249,23 @@ fn refused_or_empty(refused: bool, answer: &Answer) -> Option<CallError> {
         () if refused => Some(CallError::new(Class::Refused, "refuses to answer: its content filter says so")),
         () if answer.text.trim().is_empty() => Some(CallError::new(Class::Garbage, "answered with an empty text")),
         () => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thoughts_are_not_told() {
+        assert_eq!(without_thoughts("<think>hm</think>\n\nFlour."), "\n\nFlour.");
+        assert_eq!(without_thoughts("Flour <think>"), "Flour <think>");
+        let mut told = String::new();
+        for whole in ["", "<", "<thi", "<think>a", "<think>a</think>", "<think>a</think>\nFl", "<think>a</think>\nFlour."] {
+            let said = aloud(whole);
+            told.push_str(&said[told.len()..]);
+        }
+        assert_eq!(told, "Flour.");
+        assert_eq!((aloud(" <b"), aloud(" Fl")), ("<b", "Fl"));
     }
 }

@@ -57,6 +57,8 @@ async fn a_minute_of_a_service_that_bears(most: usize, refused_in: Duration) -> 
                 let permit = match limits.permit(ONE).await {
                     Ok(permit) => permit,
                     Err(open) => {
+                        // The slow start may run into so many that are refused at once that it looks like an outage.
+                        assert!(refused_in < LATENCY, "the breaker opened");
                         sleep(open.after).await;
                         continue;
                     }
@@ -92,7 +94,7 @@ async fn a_service_that_bears_eight_is_sent_about_eight() {
     for refused_in in [LATENCY, LATENCY / 10] {
         let (served, refused, concurrency) = a_minute_of_a_service_that_bears(8, refused_in).await;
         // 8 at once for 60 s are 2400. A width that is one too many has one of nine refused, which is taken for chance.
-        assert!(served >= 2300 && refused <= served / 5, "{served} served, {refused} refused, {refused_in:?}");
+        assert!(served >= 2300 && refused <= served / 4, "{served} served, {refused} refused, {refused_in:?}");
         assert!((7..=10).contains(&concurrency), "{concurrency}, {refused_in:?}");
     }
 }
