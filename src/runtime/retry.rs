@@ -122,6 +122,7 @@ mod tests {
             times += 1;
         }
         assert!(times > 1000 && patience.attempts() == 1, "{times} times in a minute, 40 ms apart at most");
-        assert_eq!(patience.after(&StageError::transient("broken")), Next::Never, "and the time is over for all");
+        let broken = StageError::transient("broken").after(Duration::from_secs(1));
+        assert_eq!(patience.after(&broken), Next::Never, "and the time is over for all");
     }
 }

@@ -261,7 +261,9 @@ mod tests {
         assert_eq!(without_thoughts("<think>hm</think>\n\nFlour."), "\n\nFlour.");
         assert_eq!(without_thoughts("Flour <think>"), "Flour <think>");
         let mut told = String::new();
-        for whole in ["", "<", "<thi", "<think>a", "<think>a</think>", "<think>a</think>\nFl", "<think>a</think>\nFlour."] {
+        for whole in
+            ["", "<", "<thi", "<think>a", "<think>a</think>", "<think>a</think>\nFl", "<think>a</think>\nFlour."]
+        {
             let said = aloud(whole);
             told.push_str(&said[told.len()..]);
         }
