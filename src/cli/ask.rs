@@ -100,21 +100,21 @@ async fn answer(
     question: &Question,
     screen: &mut Screen<'_>,
 ) -> Result<Answered, StageError> {
-    let chat = chat(plan, registry).await?;
+    let services = services::open(plan);
+    let chat = chat(plan, registry, &services).await?;
     let (store, stage) = open::store(plan, registry).await?;
-    let provider = open::provider_before(plan, registry, stage).await?;
+    let provider = open::provider_before(plan, registry, stage, &services).await?;
     chat.model().clone_into(&mut screen.model);
     let mut told = |event: Event<'_>| screen.hear(event);
     ask(store.as_ref(), provider.as_deref(), chat.as_ref(), question, &mut told).await
 }
 
 /// The model that answers. What it teaches is not kept: the state directory may be a run's.
-async fn chat(plan: &Plan, registry: &Registry) -> Result<Arc<dyn Chat>, StageError> {
+async fn chat(plan: &Plan, registry: &Registry, services: &Services) -> Result<Arc<dyn Chat>, StageError> {
     let ProviderPlan { name, kind, settings } = who_answers(plan)?;
     let service = registry.service(kind);
     let service = service.ok_or_else(|| StageError::fatal(format!("no kind of model service `{kind}` is built in")))?;
-    let services = Services::with_learned(services::learned(plan));
-    service.chat(name, settings.clone(), &services).await
+    service.chat(name, settings.clone(), services).await
 }
 
 fn who_answers(plan: &Plan) -> Result<&ProviderPlan, StageError> {

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::filter_args::FilterArgs;
 use super::pipeline_args::{CONFIGURATION, Format, PipelineArgs};
-use super::{ENVIRONMENT, open};
+use super::{ENVIRONMENT, open, services};
 use crate::plan::Plan;
 use crate::query::{Context, ContextQuery, context};
 use crate::report::{self, printable};
@@ -81,7 +81,7 @@ pub fn run(args: &Args, registry: &Registry, out: &mut dyn Write, err: &mut dyn 
 
 async fn packed(plan: &Plan, registry: &Registry, query: &ContextQuery) -> Result<Context, StageError> {
     let (store, stage) = open::store(plan, registry).await?;
-    let provider = open::provider_before(plan, registry, stage).await?;
+    let provider = open::provider_before(plan, registry, stage, &services::open(plan)).await?;
     context(store.as_ref(), provider.as_deref(), query).await
 }
 

@@ -8,7 +8,7 @@ use docmill_api::{Provider, Registry, StageError};
 use tokio::runtime::Runtime;
 
 use super::pipeline_args::{CONFIGURATION, PipelineArgs, refuse_usage};
-use super::{ENVIRONMENT, open};
+use super::{ENVIRONMENT, open, services};
 use crate::plan::{Plan, StagePlan, nearest_or_list};
 
 /// Prints the vectors of texts.
@@ -114,7 +114,7 @@ impl Model {
     async fn open(plan: &Plan, registry: &Registry, id: Option<&str>) -> Result<Self, StageError> {
         // From the end: the vectors that are stored are those of the last stage that embeds.
         for stage in plan.stages.iter().rev().filter(|stage| id.is_none_or(|id| stage.id == id)) {
-            if let Some(provider) = open::provider_of(plan, registry, stage).await? {
+            if let Some(provider) = open::provider_of(plan, registry, stage, &services::open(plan)).await? {
                 return Ok(Self::new(provider, stage));
             }
         }

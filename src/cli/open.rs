@@ -1,9 +1,10 @@
 //! Opens what a plan names for single use: the store that can be searched, the model of a stage that embeds. Nothing is
-//! run; `search` and `embed` share it.
+//! run; the commands that ask share it. Model services among them are opened with what runs learned of their limits, and
+//! shared by all that one command opens.
 
 use std::sync::Arc;
 
-use docmill_api::{BuildContext, Provider, Registry, Search, StageError};
+use docmill_api::{BuildContext, Provider, Registry, Search, Services, StageError};
 
 use crate::plan::{Plan, StagePlan};
 
@@ -32,11 +33,12 @@ pub(super) async fn provider_before(
     plan: &Plan,
     registry: &Registry,
     stage: &StagePlan,
+    services: &Services,
 ) -> Result<Option<Arc<dyn Provider>>, StageError> {
     let mut waiting = stage.inputs.clone();
     while let Some(index) = waiting.pop() {
         let Some(stage) = plan.stages.get(index) else { continue };
-        if let Some(provider) = provider_of(plan, registry, stage).await? {
+        if let Some(provider) = provider_of(plan, registry, stage, services).await? {
             return Ok(Some(provider));
         }
         waiting.extend(&stage.inputs);
@@ -52,9 +54,11 @@ pub(super) async fn provider_of(
     plan: &Plan,
     registry: &Registry,
     stage: &StagePlan,
+    services: &Services,
 ) -> Result<Option<Arc<dyn Provider>>, StageError> {
     let Some(factory) = registry.get(&stage.kind) else { return Ok(None) };
-    factory.provider(stage.config.clone(), &context(plan, stage)).await
+    let cx = BuildContext { services: services.clone(), ..context(plan, stage) };
+    factory.provider(stage.config.clone(), &cx).await
 }
 
 fn context(plan: &Plan, stage: &StagePlan) -> BuildContext {
@@ -63,7 +67,7 @@ fn context(plan: &Plan, stage: &StagePlan) -> BuildContext {
         base: plan.base.clone(),
         fingerprint: plan.fingerprint,
         embedding: stage.embedding.clone(),
-        inputs: Vec::new(),
+        provider: stage.provider.clone(),
         ..BuildContext::default()
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
-use docmill_api::{Registry, Services, SourceItem, StageError};
+use docmill_api::{Registry, SourceItem, StageError};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -174,7 +174,7 @@ pub(super) fn carry_out(
     ui: Ui,
     err: &mut dyn Write,
 ) -> anyhow::Result<Result<Ran, u8>> {
-    let services = Services::with_learned(services::learned(&plan));
+    let services = services::open(&plan);
     let options = RuntimeOptions {
         services: services.clone(),
         ledger: Some(Arc::clone(&state.ledger)),

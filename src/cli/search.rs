@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::filter_args::FilterArgs;
 use super::pipeline_args::{CONFIGURATION, Format, PipelineArgs};
-use super::{ENVIRONMENT, open};
+use super::{ENVIRONMENT, open, services};
 use crate::plan::Plan;
 use crate::query::{Mode, Query, Snippet, search, snippet};
 use crate::report::{self, printable};
@@ -87,7 +87,11 @@ pub fn run(args: &Args, registry: &Registry, out: &mut dyn Write, err: &mut dyn 
 
 async fn answer(plan: &Plan, registry: &Registry, query: &Query) -> Result<Vec<Hit>, StageError> {
     let (store, stage) = open::store(plan, registry).await?;
-    let provider = if query.mode == Mode::Text { None } else { open::provider_before(plan, registry, stage).await? };
+    let provider = if query.mode == Mode::Text {
+        None
+    } else {
+        open::provider_before(plan, registry, stage, &services::open(plan)).await?
+    };
     search(store.as_ref(), provider.as_deref(), query).await
 }
 

@@ -12,10 +12,12 @@ fn file(plan: &Plan) -> PathBuf {
     plan.run.state.join("services.json")
 }
 
-/// What earlier runs learned. A file that is missing or unreadable is nothing learned.
-pub(super) fn learned(plan: &Plan) -> BTreeMap<String, Value> {
+/// The services of a run or a command, which begin with what earlier runs learned. A file that is missing or unreadable
+/// is nothing learned.
+pub(super) fn open(plan: &Plan) -> Services {
     let text = std::fs::read(file(plan)).unwrap_or_default();
-    serde_json::from_slice(&text).unwrap_or_default()
+    let learned: BTreeMap<String, Value> = serde_json::from_slice(&text).unwrap_or_default();
+    Services::with_learned(learned)
 }
 
 /// Keeps what is known now for the next run. Whoever calls it holds the state directory.

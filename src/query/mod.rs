@@ -18,6 +18,9 @@ mod pack;
 mod snippet;
 mod source;
 
+use std::time::Duration;
+
+use backon::{ExponentialBuilder, Retryable};
 use docmill_api::{Filter, Hit, Provider, Search, StageError};
 
 pub use context::{Context, ContextQuery, context};
@@ -102,6 +105,21 @@ async fn embed(store: &dyn Search, provider: Option<&dyn Provider>, text: &str) 
             made_with.model, made_with.dimensions, ours.model, ours.dimensions
         )));
     }
-    let mut vectors = provider.embed(&[text.to_owned()]).await?;
+    // Somebody waits: a busy service is asked again for some seconds, and no longer.
+    let delays = ExponentialBuilder::default().with_min_delay(FIRST_DELAY).with_max_times(AGAIN).with_jitter();
+    let text = [text.to_owned()];
+    let asked = || provider.embed(&text);
+    let mut vectors = asked
+        .retry(delays)
+        .sleep(tokio::time::sleep)
+        .when(StageError::may_pass)
+        .adjust(|error, delay| delay.map(|delay| delay.max(error.retry_after.unwrap_or_default().min(LONGEST_WAIT))))
+        .await?;
     vectors.pop().ok_or_else(|| StageError::fatal("the model gave no vector"))
 }
+
+/// How often the model is asked again for a question's vector, and how long is waited before.
+const AGAIN: usize = 4;
+const FIRST_DELAY: Duration = Duration::from_millis(500);
+/// The longest that a service may ask for: whoever typed a question is told after that.
+const LONGEST_WAIT: Duration = Duration::from_secs(20);

@@ -1,5 +1,8 @@
 //! Every built-in kind of stage has the properties that docmill_testkit's suite looks at.
 
+use std::time::Duration;
+
+use docmill::load::simulate::{Running, Server, Settings};
 use docmill_api::{TextKind, defaults};
 use docmill_testkit::conformance::Suite;
 use docmill_testkit::records;
@@ -8,8 +11,20 @@ use super::pipeline::mill::{block_on, registry};
 
 /// The kinds that have a test here.
 /// `stdin` is looked at by its crate, over a pipe: here standard input is whatever the tests were started with.
-const LOOKED_AT: [&str; 11] =
-    ["chunk", "download", "embed", "exec", "files", "jsonl", "lancedb", "parse", "stdin", "summarize", "urls"];
+const LOOKED_AT: [&str; 12] = [
+    "chunk",
+    "download",
+    "embed",
+    "exec",
+    "files",
+    "jsonl",
+    "lancedb",
+    "parse",
+    "stdin",
+    "summarize",
+    "urls",
+    "vision",
+];
 
 /// Enough sentences for a summary to choose from.
 const PROSE: &str = "The mill stands at the brook. Its wheel is made of oak and iron. Grain comes on carts from the \
@@ -142,4 +157,39 @@ fn every_default_is_one_that_its_kind_takes() {
         let factory = registry.get(kind).expect("it is listed");
         assert_eq!(factory.validate(&defaults(&factory.spec().fields)), [], "`{kind}`");
     }
+}
+
+/// Where the model is the simulated one: its kind is set up as its table would be.
+fn with_a_model<'a>(suite: Suite<'a>, base_url: &str) -> Suite<'a> {
+    let suite = suite.with("provider", "openai").with("base_url", base_url).with("model", "simulated");
+    suite.with("temperature", 0.0)
+}
+
+#[test]
+fn vision() {
+    block_on(async || {
+        let image = || records::blob("file:///a.png", Some("image/png"), b"\x89PNG\r\n\x1a\n");
+        Suite::new(&registry(), "vision").sample(image()).run().await;
+        let server = service().await;
+        let registry = registry();
+        with_a_model(Suite::new(&registry, "vision"), &server.base_url()).sample(image()).run().await;
+    });
+}
+
+#[test]
+fn summarize_and_embed_by_a_service() {
+    block_on(async || {
+        let server = service().await;
+        let registry = registry();
+        let text = records::text("file:///a.txt", TextKind::Plain, &PROSE.repeat(3));
+        with_a_model(Suite::new(&registry, "summarize"), &server.base_url()).sample(text).run().await;
+        let chunks = records::chunks("file:///a.txt", &["some words", "other words"]);
+        let suite = Suite::new(&registry, "embed").with("provider", "openai").with("base_url", server.base_url());
+        suite.with("model", "simulated").with("dimensions", 256).sample(chunks).run().await;
+    });
+}
+
+async fn service() -> Running {
+    let settings = Settings { latency: Duration::ZERO, ..Settings::default() };
+    Server::bind(([127, 0, 0, 1], 0).into(), settings).await.expect("it listens").start()
 }

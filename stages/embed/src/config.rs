@@ -31,7 +31,7 @@ pub struct Config {
 
 /// What one call of a service may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct Request {
     /// Texts.
     pub items: usize,

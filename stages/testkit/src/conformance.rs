@@ -78,7 +78,8 @@ impl<'a> Suite<'a> {
     /// A property does not hold; the message says which.
     pub async fn run(&self) {
         self.describes_itself();
-        match (self.build().await, self.factory.spec().tier) {
+        let table = self.config.as_object().cloned().unwrap_or_default();
+        match (self.build().await, self.factory.spec_for(&table).tier) {
             (Node::Io(stage), Tier::Io) | (Node::Service(stage), Tier::Service) => self.check_async(&*stage).await,
             (Node::Cpu(stage), Tier::Cpu) => self.check_cpu(&*stage),
             (Node::Sink(sink), Tier::Io) => self.check_sink(&*sink).await,

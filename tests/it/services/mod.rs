@@ -1,6 +1,7 @@
 //! Model services that are slow, busy, broken, gone or strange: the real pipeline against a simulated one, over HTTP.
 //! Whatever the service does, nothing is lost, nothing is there twice, and the reason is told.
 
+mod config;
 mod crash;
 mod faults;
 mod real;
