@@ -64,6 +64,8 @@ impl Llm {
             concurrency: Some(settings.limits.concurrency).filter(|limit| *limit > 0),
         };
         let shared = services.share(&address.identity(), |learned| Ok(Shared(Limits::new(declared, learned))))?;
+        // Another table of the same service may have declared less.
+        shared.0.tighten(declared);
         let limits = Arc::clone(&shared.0);
         let usage = services
             .share(&format!("usage of {}", named.name), |_| Ok(Usage::new(named.name.clone(), Arc::clone(&limits))))?;

@@ -68,7 +68,7 @@ impl Llm {
     /// One outcome per text. An error that is not a text's own is that of all texts of its call.
     pub async fn embed(&self, clock: &Clock, items: &[Item<'_>]) -> Vec<Result<Vec<f32>, CallError>> {
         let mut outcomes: Vec<Option<Result<Vec<f32>, CallError>>> = items.iter().map(|_| None).collect();
-        let mut waiting = vec![0..items.len()];
+        let mut waiting: Vec<Range<usize>> = std::iter::once(0..items.len()).collect();
         while let Some(range) = waiting.pop().filter(|range| !range.is_empty()) {
             clock.restart();
             match self.embed_once(clock, &items[range.clone()]).await {

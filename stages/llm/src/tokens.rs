@@ -29,6 +29,9 @@ pub fn count(text: &str) -> usize {
     with_margin
 }
 
+/// The least that a text is cut to, in bytes: a character or a few.
+const LEAST: usize = 4;
+
 /// Cuts a text into parts of at most `most` tokens ([`count`]), at the ends of paragraphs, lines, sentences or words
 /// where one lies in the last third of a part. Together they are the whole text.
 #[must_use]
@@ -46,7 +49,7 @@ pub fn parts(text: &str, most: usize) -> Vec<Range<usize>> {
                 clippy::cast_precision_loss,
                 reason = "a length"
             )]
-            let room = ((most as f64 * bytes_per_token) as usize).max(4);
+            let room = ((most as f64 * bytes_per_token) as usize).max(LEAST);
             end = end.min(text.ceil_char_boundary(start + room));
             if end < text.len() {
                 end = start + boundary(&text[start..end]);
@@ -54,7 +57,8 @@ pub fn parts(text: &str, most: usize) -> Vec<Range<usize>> {
             let tokens = count(&text[start..end]).max(1);
             #[expect(clippy::cast_precision_loss, reason = "a mean")]
             let measured = (end - start) as f64 / tokens as f64;
-            if tokens <= most || end - start <= 4 {
+            // The least piece is taken whatever it counts, or there would be no end.
+            if tokens <= most || room <= LEAST {
                 bytes_per_token = measured;
                 break;
             }
