@@ -187,8 +187,9 @@ pub(super) fn carry_out(
         watch_polls: false,
     };
     let event_loop = super::event_loop().context("cannot start the event loop")?;
-    let ran = event_loop.block_on(execute(plan.clone(), registry, &options, ui));
-    services::keep(&plan, &services);
+    let state = plan.run.state.clone();
+    let ran = event_loop.block_on(execute(plan, registry, &options, ui));
+    services::keep(&state, &services);
     // What still blocks a thread (a step that ran out of time) is not waited for.
     event_loop.shutdown_background();
     match ran {

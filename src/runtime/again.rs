@@ -18,7 +18,7 @@ use crate::monitor::Cause;
 #[derive(Debug)]
 pub(crate) struct Tried {
     pub(crate) envelope: Envelope,
-    pub(crate) patience: Patience,
+    pub(crate) patience: Box<Patience>,
 }
 
 /// The records of one stage that wait for another attempt. Bounded: where there is no room the worker waits with the

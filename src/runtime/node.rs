@@ -187,7 +187,7 @@ impl NodeRuntime {
     }
 
     /// Counts a record in, unless its document has failed elsewhere.
-    pub(super) fn take_in(&self, taken: Taken) -> Option<(Envelope, Option<Patience>)> {
+    pub(super) fn take_in(&self, taken: Taken) -> Option<(Envelope, Option<Box<Patience>>)> {
         let (envelope, patience) = match taken {
             Taken::New(envelope) => (envelope, None),
             Taken::Again(Tried { envelope, patience }) => (envelope, Some(patience)),
@@ -201,7 +201,7 @@ impl NodeRuntime {
     }
 
     /// Gathers a batch across documents, until it is large enough, old enough, memory is waited for, or no more comes.
-    async fn gather(&self, first: Taken, limits: &Batch) -> Vec<(Envelope, Option<Patience>)> {
+    async fn gather(&self, first: Taken, limits: &Batch) -> Vec<(Envelope, Option<Box<Patience>>)> {
         let start = Instant::now();
         let mut pressure = self.shared.budget.pressure();
         let oldest = tokio::time::sleep(limits.wait);
@@ -253,13 +253,13 @@ impl Drop for Waits<'_> {
 
 #[derive(Default)]
 struct Gathered {
-    records: Vec<(Envelope, Option<Patience>)>,
+    records: Vec<(Envelope, Option<Box<Patience>>)>,
     items: usize,
     tokens: u64,
 }
 
 impl Gathered {
-    fn add(&mut self, record: (Envelope, Option<Patience>)) {
+    fn add(&mut self, record: (Envelope, Option<Box<Patience>>)) {
         self.items += record.0.record.payload.items();
         self.tokens += record.0.record.payload.tokens();
         self.records.push(record);

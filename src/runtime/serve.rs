@@ -55,9 +55,10 @@ impl NodeRuntime {
         let mut taken = Some(taken);
         while let Some((envelope, patience)) = taken.take().and_then(|taken| self.take_in(taken)) {
             let Some(envelope) = self.worth_an_attempt(envelope) else { return };
-            let mut patience = patience.unwrap_or_else(|| Patience::new(&self.plan.retry));
+            let begun = tokio::time::Instant::now();
+            let number = patience.as_ref().map_or(1, |patience| patience.attempts());
             crash_point(&self.id, "before");
-            let attempt = self.attempt(hands, &envelope, patience.attempts()).await;
+            let attempt = self.attempt(hands, &envelope, number).await;
             crash_point(&self.id, "after");
             let (error, emitted) = match attempt {
                 Ok(went) => return self.conclude(envelope.token, went),
@@ -65,12 +66,12 @@ impl NodeRuntime {
                 Err(Trouble::Failed { error, emitted }) => (error, emitted),
             };
             if emitted > 0 {
-                return self.fail(envelope.token, error, patience.attempts());
+                return self.fail(envelope.token, error, number);
             }
-            let before = patience.attempts();
+            let mut patience = patience.unwrap_or_else(|| Box::new(Patience::since(&self.plan.retry, begun)));
             match patience.after(&error) {
                 Next::After(delay) => taken = self.put_back(Tried { envelope, patience }, &error, delay).await,
-                end => return self.give_up(envelope.token, error, before, end),
+                end => return self.give_up(envelope.token, error, number, end),
             }
         }
     }
@@ -133,12 +134,12 @@ impl NodeRuntime {
     }
 
     /// Makes an attempt at a batch; every item has its outcome then, or waits for another attempt, each by itself.
-    pub(crate) async fn serve_batch(&self, mut pending: Vec<(Envelope, Option<Patience>)>) {
+    pub(crate) async fn serve_batch(&self, mut pending: Vec<(Envelope, Option<Box<Patience>>)>) {
         while !pending.is_empty() {
             let begun = tokio::time::Instant::now();
-            let tried = |(envelope, patience): (Envelope, Option<Patience>)| {
+            let tried = |(envelope, patience): (Envelope, Option<Box<Patience>>)| {
                 let envelope = self.worth_an_attempt(envelope)?;
-                let patience = patience.unwrap_or_else(|| Patience::since(&self.plan.retry, begun));
+                let patience = patience.unwrap_or_else(|| Box::new(Patience::since(&self.plan.retry, begun)));
                 Some(Tried { envelope, patience })
             };
             let batch: Vec<Tried> = pending.into_iter().filter_map(tried).collect();
@@ -167,7 +168,7 @@ impl NodeRuntime {
     }
 
     /// Lets records wait for their next attempt; gives back those for which there was no room, when their time has come.
-    async fn put_back_all(&self, tried: Vec<(Tried, StageError, Duration)>) -> Vec<(Envelope, Option<Patience>)> {
+    async fn put_back_all(&self, tried: Vec<(Tried, StageError, Duration)>) -> Vec<(Envelope, Option<Box<Patience>>)> {
         let mut here = Vec::new();
         let mut wait = (Duration::ZERO, Cause::Retry);
         for (one, error, delay) in tried {

@@ -116,7 +116,7 @@ mod builtin {
     use crate::pipeline::mill::{DEFAULT, registry};
 
     /// The templates that the built-in stages can run.
-    const OFFERED: [&str; 6] = ["local", "jsonl", "web", "s3", "stdin", "exec"];
+    const OFFERED: [&str; 7] = ["local", "jsonl", "web", "s3", "stdin", "openai", "exec"];
 
     /// Set to anything, it makes these tests write the files that they look at.
     const RENEW: &str = "DOCMILL_RENEW";

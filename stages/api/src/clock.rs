@@ -134,7 +134,7 @@ mod tests {
         clock
             .held(async {
                 assert_eq!(clock.left(LIMIT), Left::Held);
-                tokio::time::sleep(Duration::from_secs(60)).await
+                tokio::time::sleep(Duration::from_secs(60)).await;
             })
             .await;
         assert_eq!(clock.left(LIMIT), Left::Until(begun + Duration::from_secs(70)));

@@ -42,7 +42,7 @@ impl EmbedByService {
     /// The vectors of texts, those that are kept and those that are asked for.
     async fn vectors(&self, cx: &Context, texts: &Texts<'_>) -> Result<Vec<Vector>, StageError> {
         let kept = cx.paid.recall(&texts.keys).await?;
-        let mut vectors: Vec<Option<Vector>> = kept.into_iter().map(|bytes| self.read(bytes?).map(Ok)).collect();
+        let mut vectors: Vec<Option<Vector>> = kept.into_iter().map(|bytes| self.read(&bytes?).map(Ok)).collect();
         let missing: Vec<usize> = (0..vectors.len()).filter(|&index| vectors[index].is_none()).collect();
         let items: Vec<Item<'_>> = missing.iter().map(|&index| texts.items[index]).collect();
         for call in pack(&items, self.caps) {
@@ -70,7 +70,7 @@ impl EmbedByService {
         self.llm.for_stage(error)
     }
 
-    fn read(&self, bytes: Bytes) -> Option<Vec<f32>> {
+    fn read(&self, bytes: &Bytes) -> Option<Vec<f32>> {
         let (numbers, rest) = bytes.as_chunks::<4>();
         let whole = rest.is_empty() && numbers.len() == self.llm.settings().dimensions;
         whole.then(|| numbers.iter().map(|number| f32::from_le_bytes(*number)).collect())
@@ -126,7 +126,7 @@ fn chunks(record: &Record) -> Option<&Chunks> {
     }
 }
 
-fn written(vector: &Vec<f32>) -> Bytes {
+fn written(vector: &[f32]) -> Bytes {
     vector.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>().into()
 }
 
