@@ -78,17 +78,17 @@ impl Again {
     }
 
     /// Lets a record wait; gives it back where there is no room.
-    pub(crate) fn put(&self, tried: Tried, delay: Duration, cause: Cause) -> Result<(), Tried> {
+    pub(crate) fn put(&self, tried: Tried, delay: Duration, cause: Cause) -> Option<Tried> {
         let mut waiting = self.lock();
         if waiting.len() >= self.room {
-            return Err(tried);
+            return Some(tried);
         }
         waiting.push(Reverse(Waiting { at: Instant::now() + delay, cause, tried }));
         self.length.store(waiting.len(), Ordering::Release);
         drop(waiting);
         // All of them: each has its own moment to wait for.
         self.changed.notify_waiters();
-        Ok(())
+        None
     }
 
     /// One whose time has come, or whose document needs no further attempt. With `all`, any.

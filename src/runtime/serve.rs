@@ -100,7 +100,7 @@ impl NodeRuntime {
     async fn put_back(&self, tried: Tried, error: &StageError, delay: Duration) -> Option<Taken> {
         let cause = if error.class == ErrorClass::Overload { Cause::Provider } else { Cause::Retry };
         self.counters.retries.fetch_add(1, Relaxed);
-        let tried = self.again.put(tried, delay, cause).err()?;
+        let tried = self.again.put(tried, delay, cause)?;
         let start = tokio::time::Instant::now();
         let _ = tokio::time::timeout(delay, tried.envelope.token.delivery().cancel.cancelled()).await;
         self.counters.held(cause, start.elapsed());
@@ -174,7 +174,7 @@ impl NodeRuntime {
         for (one, error, delay) in tried {
             let cause = if error.class == ErrorClass::Overload { Cause::Provider } else { Cause::Retry };
             self.counters.retries.fetch_add(1, Relaxed);
-            if let Err(one) = self.again.put(one, delay, cause) {
+            if let Some(one) = self.again.put(one, delay, cause) {
                 wait = if delay > wait.0 { (delay, cause) } else { wait };
                 here.push(one);
             }
