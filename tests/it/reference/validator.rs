@@ -150,6 +150,7 @@ fn of_type(rule: &Value, value: &Value) -> bool {
         "string" => value.is_string(),
         "boolean" => value.is_boolean(),
         "integer" => value.is_i64() || value.is_u64(),
+        "number" => value.is_number(),
         other => panic!("an unknown type: {other}"),
     }
 }
