@@ -126,3 +126,36 @@ fn a_key_is_sent_and_shown_nowhere() {
         assert!(!state.contains("zorblax"), "{state}");
     });
 }
+
+#[test]
+fn a_text_that_the_service_does_not_take_is_told_from_the_others_of_its_batch() {
+    block_on(async || {
+        // In tokens as the simulated service counts them: four characters each.
+        let server = service(Settings { context: 400, ..quick() }, None).await;
+        let mill = served(&server.base_url()).set("stages.summarize.provider=\"extractive\"");
+        (0..20).for_each(|number| drop(mill.write(&format!("{number}.txt"), format!("Cart {number} came at dawn."))));
+        mill.write("long.txt", text(1));
+        let ran = ran(&mill).await;
+        assert_eq!((ran.snapshot.documents.done, ran.snapshot.documents.failed), (20, 1), "{:?}", ran.tally.failures);
+        let failure = &ran.tally.failures[0];
+        assert!(failure.document.ends_with("long.txt") && failure.attempts == 1, "{failure:?}");
+        assert!(failure.reason.starts_with("chunk 0: `work` says that it is too long (400)"), "{}", failure.reason);
+    });
+}
+
+#[test]
+fn a_document_beyond_the_models_context_is_read_in_parts_and_a_wrong_context_is_found_out() {
+    block_on(async || {
+        let server = service(Settings { context: 4096, ..quick() }, None).await;
+        // The service takes a quarter of what the settings say.
+        let mill =
+            served(&server.base_url()).set("stages.embed.provider=\"builtin\"").set("providers.work.context=16384");
+        mill.write("long.txt", (0..40).map(text).collect::<String>());
+        let ran = ran(&mill).await;
+        assert_eq!(ran.snapshot.documents.done, 1, "{:?}", ran.tally.failures);
+        let stats = server.stats();
+        assert!(stats.statuses[&400] >= 1 && stats.answered > 4, "{stats:?}");
+        let rows = mill.store().await.rows().await;
+        assert_eq!(rows.values().filter(|row| row.part == "summary").count(), 1);
+    });
+}
