@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `build` | plan to topology |
 //! | `intake`, `origin`, `given`, `gone` | where documents enter; those inside others, named by hand, no longer there |
-//! | `node`, `serve`, `attempt` | the loop around every stage; attempts, outcomes, handing on |
+//! | `node`, `serve`, `attempt`, `hand_on` | the loop around every stage; attempts, outcomes, handing on |
 //! | `edge`, `gate`, `budget` | bounded channels, live width, memory |
 //! | `retry`, `again` | patience, and where records wait for another attempt |
 //! | `delivery`, `settle` | when a document is final, and what follows |
@@ -24,6 +24,7 @@ mod edge;
 mod gate;
 mod given;
 mod gone;
+mod hand_on;
 mod intake;
 mod memory;
 mod node;
