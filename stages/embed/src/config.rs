@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use docmill_api::{BatchDefaults, FieldSpec, FieldType, Issue, PayloadKind, StageError, StageSpec, Tier};
-use docmill_llm::Settings;
+use docmill_api::{BatchDefaults, FieldSpec, FieldType, Issue, PayloadKind, StageSpec, Tier};
+use docmill_llm::Table;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -26,7 +26,7 @@ pub struct Config {
     pub request: Option<Request>,
     /// The service's settings.
     #[serde(flatten)]
-    pub service: Map<String, Value>,
+    pub service: Table,
 }
 
 /// What one call of a service may hold.
@@ -51,10 +51,6 @@ impl Config {
     #[must_use]
     pub fn is_service(&self) -> bool {
         self.provider == docmill_llm::KIND
-    }
-
-    pub(crate) fn settings(&self) -> Result<Settings, StageError> {
-        Settings::read(&Value::Object(self.service.clone()))
     }
 }
 
@@ -128,7 +124,7 @@ const SERVICE_ATTEMPTS: u32 = 6;
 
 /// What is wrong with a table that the types let through.
 pub(crate) fn complaints(config: &Config) -> Vec<Issue> {
-    let mut issues = unknown(config);
+    let mut issues = config.service.unknown(&docmill_llm::embedding_fields());
     match config.provider.as_str() {
         BUILTIN => {
             let given = config.max_tokens.unwrap_or(1);
@@ -136,7 +132,7 @@ pub(crate) fn complaints(config: &Config) -> Vec<Issue> {
                 issues.push(Issue::new("max_tokens", format!("`{given}` is not between 1 and {MAX_TOKENS}")));
             }
         }
-        docmill_llm::KIND => match config.settings() {
+        docmill_llm::KIND => match config.service.settings() {
             Err(error) => issues.push(Issue::new("provider", error.message)),
             Ok(settings) => {
                 if settings.dimensions == 0 {
@@ -153,11 +149,4 @@ pub(crate) fn complaints(config: &Config) -> Vec<Issue> {
         }
     }
     issues
-}
-
-fn unknown(config: &Config) -> Vec<Issue> {
-    let known = docmill_llm::embedding_fields();
-    let is_known = |key: &&String| known.iter().any(|field| field.name == key.as_str());
-    let unknown = config.service.keys().filter(|key| !is_known(key));
-    unknown.map(|key| Issue::new(key, "unknown key")).collect()
 }

@@ -40,7 +40,7 @@ impl StageFactory for EmbedFactory {
         if !config.is_service() {
             return Some(Model::embedding());
         }
-        let settings = config.settings().ok()?;
+        let settings = config.service.settings().ok()?;
         Some(Embedding { model: settings.model, dimensions: settings.dimensions })
     }
 
@@ -48,7 +48,7 @@ impl StageFactory for EmbedFactory {
     async fn build(config: Config, cx: &BuildContext) -> Result<Node, StageError> {
         refuse(&config)?;
         if config.is_service() {
-            let llm = Llm::open(Named::of_stage(cx), config.settings()?, &cx.services)?;
+            let llm = Llm::open(Named::of_stage(cx), config.service.settings()?, &cx.services)?;
             let request = config.request.unwrap_or_default();
             return Ok(Node::Service(Arc::new(EmbedByService::new(llm, request))));
         }
@@ -58,7 +58,7 @@ impl StageFactory for EmbedFactory {
     async fn provider(config: Config, cx: &BuildContext) -> Result<Option<Arc<dyn Provider>>, StageError> {
         refuse(&config)?;
         if config.is_service() {
-            let llm = Llm::open(Named::of_stage(cx), config.settings()?, &cx.services)?;
+            let llm = Llm::open(Named::of_stage(cx), config.service.settings()?, &cx.services)?;
             return Ok(Some(Arc::new(Service { llm, request: config.request.unwrap_or_default() })));
         }
         Ok(Some(Arc::new(Builtin { max_tokens: max_tokens(&config) })))

@@ -34,7 +34,7 @@ pub use client::{Llm, Named};
 pub use embeddings::{Caps, Item, pack};
 pub use error::{CallError, Class};
 pub use factory::OpenAi;
-pub use settings::{KIND, Limits, Prices, Settings, Unit, chat_fields, embedding_fields, fields};
+pub use settings::{KIND, Limits, Prices, Settings, Table, Unit, chat_fields, embedding_fields, fields};
 
 /// Makes the kind of service known.
 pub fn register(registry: &mut Registry) {

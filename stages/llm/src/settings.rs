@@ -6,7 +6,7 @@ use std::time::Duration;
 use docmill_api::units::Span;
 use docmill_api::{FieldSpec, FieldType, Issue, StageError};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// The kind of service that there is.
 pub const KIND: &str = "openai";
@@ -214,6 +214,29 @@ fn whole(settings: &Value) -> Value {
         }
     }
     all
+}
+
+/// The fields of a stage's table that are its service's: what the stage itself has no field for.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(transparent)]
+pub struct Table(Map<String, Value>);
+
+impl Table {
+    /// The service's settings.
+    ///
+    /// # Errors
+    /// See [`Settings::read`].
+    pub fn settings(&self) -> Result<Settings, StageError> {
+        Settings::read(&Value::Object(self.0.clone()))
+    }
+
+    /// Complains of keys that are none of these fields.
+    #[must_use]
+    pub fn unknown(&self, fields: &[FieldSpec]) -> Vec<Issue> {
+        let is_known = |key: &&String| fields.iter().any(|field| field.name == key.as_str());
+        let unknown = self.0.keys().filter(|key| !is_known(key));
+        unknown.map(|key| Issue::new(key, "unknown key")).collect()
+    }
 }
 
 impl Settings {

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use docmill_api::{FieldSpec, FieldType, Issue, PayloadKind, StageError, StageSpec, Tier};
-use docmill_llm::Settings;
+use docmill_api::{FieldSpec, FieldType, Issue, PayloadKind, StageSpec, Tier};
+use docmill_llm::Table;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -42,7 +42,7 @@ pub struct Config {
     pub max_parts: u32,
     /// The service's settings.
     #[serde(flatten)]
-    pub service: Map<String, Value>,
+    pub service: Table,
 }
 
 fn sentences() -> u32 {
@@ -60,10 +60,6 @@ impl Config {
     #[must_use]
     pub fn is_service(&self) -> bool {
         self.provider == docmill_llm::KIND
-    }
-
-    pub(crate) fn settings(&self) -> Result<Settings, StageError> {
-        Settings::read(&Value::Object(self.service.clone()))
     }
 }
 
@@ -158,13 +154,10 @@ const SERVICE_ATTEMPTS: u32 = 6;
 
 /// What is wrong with a table that the types let through.
 pub(crate) fn complaints(config: &Config) -> Vec<Issue> {
-    let mut issues = Vec::new();
-    let known = docmill_llm::chat_fields();
-    let is_known = |key: &&String| known.iter().any(|field| field.name == key.as_str());
-    issues.extend(config.service.keys().filter(|key| !is_known(key)).map(|key| Issue::new(key, "unknown key")));
+    let mut issues = config.service.unknown(&docmill_llm::chat_fields());
     match config.provider.as_str() {
         EXTRACTIVE => {}
-        docmill_llm::KIND => match config.settings() {
+        docmill_llm::KIND => match config.service.settings() {
             Ok(settings) => issues.extend(settings.complaints()),
             Err(error) => issues.push(Issue::new("provider", error.message)),
         },

@@ -40,7 +40,7 @@ impl StageFactory for SummarizeFactory {
             return Err(StageError::fatal(format!("`{}`: {}", issue.path.join("."), issue.message)));
         }
         if config.is_service() {
-            let llm = Llm::open(Named::of_stage(cx), config.settings()?, &cx.services)?;
+            let llm = Llm::open(Named::of_stage(cx), config.service.settings()?, &cx.services)?;
             return Ok(Node::Service(Arc::new(SummarizeByModel::new(llm, config))));
         }
         Ok(Node::Cpu(Arc::new(Summarize { sentences: config.sentences as usize, encoding: config.encoding.into() })))

@@ -8,9 +8,9 @@ use docmill_api::units::Size;
 use docmill_api::{
     BuildContext, FieldSpec, FieldType, Issue, Node, PayloadKind, StageError, StageFactory, StageSpec, Tier,
 };
-use docmill_llm::{Llm, Named, Settings};
+use docmill_llm::{Llm, Named, Table};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use crate::stage::{Describe, Vision};
 
@@ -38,7 +38,7 @@ pub struct Config {
     pub max_bytes: Size,
     /// The service's settings.
     #[serde(flatten)]
-    pub service: Map<String, Value>,
+    pub service: Table,
 }
 
 #[async_trait]
@@ -84,13 +84,10 @@ impl StageFactory for VisionFactory {
     }
 
     fn validate(config: &Config) -> Vec<Issue> {
-        let known = docmill_llm::chat_fields();
-        let is_known = |key: &&String| known.iter().any(|field| field.name == key.as_str());
-        let unknown = config.service.keys().filter(|key| !is_known(key));
-        let mut issues: Vec<Issue> = unknown.map(|key| Issue::new(key, "unknown key")).collect();
+        let mut issues = config.service.unknown(&docmill_llm::chat_fields());
         match config.provider.as_str() {
             NONE => {}
-            docmill_llm::KIND => match settings(config) {
+            docmill_llm::KIND => match config.service.settings() {
                 Ok(settings) => issues.extend(settings.complaints()),
                 Err(error) => issues.push(Issue::new("provider", error.message)),
             },
@@ -106,7 +103,7 @@ impl StageFactory for VisionFactory {
         let describe = match config.provider.as_str() {
             NONE => None,
             _ => Some(Describe {
-                llm: Llm::open(Named::of_stage(cx), settings(&config)?, &cx.services)?,
+                llm: Llm::open(Named::of_stage(cx), config.service.settings()?, &cx.services)?,
                 prompt: if config.prompt.trim().is_empty() { PROMPT.to_owned() } else { config.prompt },
                 max_tokens: config.max_tokens as usize,
                 max_bytes: config.max_bytes.0,
@@ -114,8 +111,4 @@ impl StageFactory for VisionFactory {
         };
         Ok(Node::Service(Arc::new(Vision { describe })))
     }
-}
-
-fn settings(config: &Config) -> Result<Settings, StageError> {
-    Settings::read(&Value::Object(config.service.clone()))
 }
