@@ -73,6 +73,8 @@ const WHAT: &[&str] = &[
     "none",
     "reject",
     "transient",
+    "overload",
+    "exhausted",
     "fatal",
     "panic",
     "hang",
@@ -150,6 +152,8 @@ impl Faults {
         match what {
             "reject" => Some(StageError::rejected("told to reject")),
             "transient" => Some(StageError::transient("told to try again")),
+            "overload" => Some(StageError::overload("told to come back later")),
+            "exhausted" => Some(StageError::exhausted("told that there is no more")),
             "fatal" => Some(StageError::fatal("told to stop the run")),
             "panic" => panic!("told to panic"),
             "abort" => std::process::abort(),
