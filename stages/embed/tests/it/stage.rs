@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use docmill_api::{
     BuildContext, CancellationToken, Chunk, Chunks, CpuStage, Digest, Document, ErrorClass, Node, Outputs, Part,
-    Payload, PayloadKind, Record, Reference, Registry, SourceItem, Step, StepContext, Vectors, defaults,
+    Payload, PayloadKind, Record, Reference, Registry, SourceItem, Step, StepContext, Tier, Vectors, defaults,
 };
 use docmill_embed::DIMENSIONS;
 use docmill_testkit::{conformance::Suite, records};
@@ -133,7 +133,7 @@ fn the_configuration_is_checked_without_io() {
     let registry = registry();
     let factory = registry.get("embed").unwrap();
     assert_eq!(factory.validate(&default_config()), []);
-    for (field, value) in [("provider", json!("openai")), ("max_tokens", json!(0)), ("max_tokens", json!("many"))] {
+    for (field, value) in [("provider", json!("nobody")), ("max_tokens", json!(0)), ("max_tokens", json!("many"))] {
         let mut config = default_config();
         config[field] = value;
         let issues = factory.validate(&config);
@@ -152,7 +152,18 @@ fn the_description_says_what_the_stage_is() {
     assert_eq!((spec.takes, spec.gives), (&[PayloadKind::Chunks][..], &[PayloadKind::Vectors][..]));
     let batch = spec.batch.unwrap();
     assert_eq!((batch.items, batch.tokens, batch.wait.as_millis()), (256, 100_000, 20));
-    assert!(spec.fields.iter().all(|field| field.changes_output));
+    let default = default_config();
+    let own = registry.get("embed").unwrap().spec_for(default.as_object().unwrap());
+    let names: Vec<&str> = own.fields.iter().map(|field| field.name).collect();
+    assert_eq!((names, own.tier), (vec!["provider", "max_tokens"], Tier::Cpu));
+    assert!(own.fields.iter().all(|field| field.changes_output));
+    let mut by_service = default;
+    by_service["provider"] = json!("openai");
+    let service = registry.get("embed").unwrap().spec_for(by_service.as_object().unwrap());
+    assert_eq!((service.tier, service.width, service.attempts), (Tier::Service, Some(5), 6));
+    let missing = registry.get("embed").unwrap().validate(&by_service);
+    let missing: Vec<&str> = missing.iter().map(|issue| issue.path[0].as_str()).collect();
+    assert_eq!(missing, ["dimensions", "model"]);
 }
 
 #[tokio::test]
