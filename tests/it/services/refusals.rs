@@ -131,7 +131,7 @@ fn a_key_is_sent_and_shown_nowhere() {
 fn a_text_that_the_service_does_not_take_is_told_from_the_others_of_its_batch() {
     block_on(async || {
         // In tokens as the simulated service counts them: four characters each.
-        let server = service(Settings { context: 400, ..quick() }, None).await;
+        let server = service(Settings { context: 200, ..quick() }, None).await;
         let mill = served(&server.base_url()).set("stages.summarize.provider=\"extractive\"");
         (0..20).for_each(|number| drop(mill.write(&format!("{number}.txt"), format!("Cart {number} came at dawn."))));
         mill.write("long.txt", text(1));
