@@ -10,7 +10,7 @@ use serde_json::json;
 use super::filter_args::FilterArgs;
 use super::pipeline_args::{CONFIGURATION, Format, PipelineArgs};
 use super::{ENVIRONMENT, open, services};
-use crate::plan::{Plan, ProviderPlan};
+use crate::plan::{ASK_DOCUMENTS, Plan, ProviderPlan};
 use crate::query::Source;
 use crate::query::ask::{Answered, Event, Question, ask};
 use crate::report::{self, printable};
@@ -44,9 +44,6 @@ pub struct Args {
 /// The exit code of what Ctrl-C ended.
 const INTERRUPTED: u8 = 130;
 
-/// How many documents are looked at without `[ask]`: as many as with one that says nothing of it.
-const DOCUMENTS: usize = 50;
-
 /// Answers on `out`, as the answer comes; tells on `err` what is going on.
 ///
 /// # Errors
@@ -63,7 +60,7 @@ pub fn run(
         pipeline.take_from(&mut words);
     }
     let Some(loaded) = pipeline.load_or_complain(registry, &mut &mut *err)? else { return Ok(CONFIGURATION) };
-    let set = loaded.plan.ask.as_ref().map_or(DOCUMENTS, |ask| ask.documents);
+    let set = loaded.plan.ask.as_ref().map_or(ASK_DOCUMENTS, |ask| ask.documents);
     let question = Question {
         text: words.join(" "),
         documents: args.documents.map_or(set, |documents| documents as usize),

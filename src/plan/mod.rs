@@ -33,7 +33,7 @@ pub use build::{Machine, resolved};
 pub use diagnostic::{Diagnostic, Diagnostics, Location, Place, Severity};
 pub use draft::MAX_ID;
 pub use fields::nearest_or_list;
-pub use providers::{AskPlan, ProviderPlan, ask_fields};
+pub use providers::{ASK_DOCUMENTS, AskPlan, ProviderPlan, ask_fields};
 pub use raw::{Origin, RawPipeline, Spans, dotted, locate};
 pub use run_table::{MAX_THREADS, run_defaults, run_fields};
 pub use settings::{EngineField, engine_fields, engine_specs, role};

@@ -39,7 +39,7 @@ pub struct AskPlan {
 
 /// How many documents `ask` looks at unless set: what one question needs of a collection, and some dozen calls of a
 /// small model.
-pub(super) const ASK_DOCUMENTS: usize = 50;
+pub const ASK_DOCUMENTS: usize = 50;
 
 /// A table in `[providers]`.
 struct Declared {

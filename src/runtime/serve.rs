@@ -94,7 +94,7 @@ impl NodeRuntime {
     /// Lets a record wait for its next attempt, behind all others; where too many wait already, here and now. Then it is
     /// given back when its time has come.
     async fn put_back(&self, tried: Tried, error: &StageError, delay: Duration) -> Option<Taken> {
-        let cause = if error.class == ErrorClass::Overload { Cause::Provider } else { Cause::Retry };
+        let cause = cause_of(error);
         self.counters.retries.fetch_add(1, Relaxed);
         let tried = self.again.put(tried, delay, cause)?;
         let start = tokio::time::Instant::now();
@@ -133,19 +133,16 @@ impl NodeRuntime {
     pub(crate) async fn serve_batch(&self, mut pending: Vec<(Envelope, Option<Box<Patience>>)>) {
         while !pending.is_empty() {
             let begun = tokio::time::Instant::now();
-            let tried = |(envelope, patience): (Envelope, Option<Box<Patience>>)| {
-                let envelope = self.worth_an_attempt(envelope)?;
-                let patience = patience.unwrap_or_else(|| Box::new(Patience::since(&self.plan.retry, begun)));
-                Some(Tried { envelope, patience })
-            };
-            let batch: Vec<Tried> = pending.into_iter().filter_map(tried).collect();
-            let records: Vec<Record> = batch.iter().map(|one| one.envelope.record.clone()).collect();
-            let Some(attempt) = batch.iter().map(|one| one.patience.attempts()).max() else { return };
+            let worth = |(envelope, patience)| Some((self.worth_an_attempt(envelope)?, patience));
+            let batch: Vec<(Envelope, Option<Box<Patience>>)> = pending.into_iter().filter_map(worth).collect();
+            let records: Vec<Record> = batch.iter().map(|(envelope, _)| envelope.record.clone()).collect();
+            let number = |patience: &Option<Box<Patience>>| patience.as_ref().map_or(1, |patience| patience.attempts());
+            let Some(attempt) = batch.iter().map(|(_, patience)| number(patience)).max() else { return };
             crash_point(&self.id, "before");
             let outcomes = self.attempt_batch(records, attempt).await;
             crash_point(&self.id, "after");
             let mut here = Vec::new();
-            for (Tried { envelope, mut patience }, outcome) in batch.into_iter().zip(outcomes) {
+            for ((envelope, patience), outcome) in batch.into_iter().zip(outcomes) {
                 let error = match outcome {
                     Ok(done) => {
                         self.conclude_item(envelope, done).await;
@@ -153,7 +150,8 @@ impl NodeRuntime {
                     }
                     Err(error) => error,
                 };
-                let before = patience.attempts();
+                let before = number(&patience);
+                let mut patience = patience.unwrap_or_else(|| Box::new(Patience::since(&self.plan.retry, begun)));
                 match patience.after(&error) {
                     Next::After(delay) => here.push((Tried { envelope, patience }, error, delay)),
                     end => self.give_up(envelope.token, error, before, end),
@@ -168,7 +166,7 @@ impl NodeRuntime {
         let mut here = Vec::new();
         let mut wait = (Duration::ZERO, Cause::Retry);
         for (one, error, delay) in tried {
-            let cause = if error.class == ErrorClass::Overload { Cause::Provider } else { Cause::Retry };
+            let cause = cause_of(&error);
             self.counters.retries.fetch_add(1, Relaxed);
             if let Some(one) = self.again.put(one, delay, cause) {
                 wait = if delay > wait.0 { (delay, cause) } else { wait };
@@ -302,6 +300,11 @@ impl NodeRuntime {
     pub(super) fn timed_out(&self) -> String {
         format!("timed out after {}", docmill_api::units::Span(self.timeout()))
     }
+}
+
+/// What a record waits for before its next attempt.
+fn cause_of(error: &StageError) -> Cause {
+    if error.class == ErrorClass::Overload { Cause::Provider } else { Cause::Retry }
 }
 
 /// What an item of a batch came to.
