@@ -6,8 +6,6 @@
 use docmill_api::{Digest, Message, Speaker};
 use docmill_llm::tokens;
 
-use crate::service::message;
-
 /// What is to be done with a material.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Task {
@@ -45,8 +43,8 @@ const SYSTEM: &str = "You summarise documents. The material of the user stands b
 pub(crate) fn messages(task: &Task, material: &str) -> Vec<Message> {
     let mark = mark(material);
     vec![
-        message(Speaker::System, SYSTEM.to_owned()),
-        message(Speaker::User, format!("{}\n\n<<<{mark}\n{material}\n{mark}>>>", task.what)),
+        Message { speaker: Speaker::System, text: SYSTEM.to_owned() },
+        Message { speaker: Speaker::User, text: format!("{}\n\n<<<{mark}\n{material}\n{mark}>>>", task.what) },
     ]
 }
 

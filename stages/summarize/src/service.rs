@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use docmill_api::{Context, Conversation, Digest, Message, Outputs, Payload, Record, Speaker, Stage, StageError, Text};
+use docmill_api::{Context, Conversation, Digest, Outputs, Payload, Record, Stage, StageError, Text};
 use docmill_llm::{Class, Llm, tokens};
 
 use crate::config::{Config, PROMPT};
@@ -162,9 +162,4 @@ impl Stage for SummarizeByModel {
 /// Whether a text has no more than so many words. One without spaces is measured by its characters, two to a word.
 fn is_short(text: &str, words: usize) -> bool {
     text.split_whitespace().nth(words).is_none() && text.chars().nth(words * 8).is_none()
-}
-
-/// A message, for the prompts.
-pub(crate) fn message(speaker: Speaker, text: String) -> Message {
-    Message { speaker, text }
 }
