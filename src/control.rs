@@ -4,6 +4,8 @@
 use docmill_api::SourceItem;
 use serde::{Deserialize, Serialize};
 
+use crate::monitor::EventKind;
+
 /// A command to a running pipeline. Each takes effect at once and kills no work in hand.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "snake_case")]
@@ -15,12 +17,31 @@ pub enum Command {
         stage: String,
         /// The width wanted.
         width: usize,
+        /// Who wants it: `you` for a person, `tuner`, or what a program calls itself.
+        #[serde(default)]
+        by: String,
+        /// Why, in a few words; may be empty.
+        #[serde(default)]
+        why: String,
     },
     /// Tries documents again, whatever they ended with: in this run where their source still takes documents in, otherwise
     /// in the next.
     Retry {
         /// Each with the id of the source that listed it.
         documents: Vec<(String, SourceItem)>,
+    },
+    /// Puts a sentence among the run's events.
+    Note {
+        /// What it is about.
+        kind: EventKind,
+        /// The stage that it is about; empty for the whole run.
+        #[serde(default)]
+        stage: String,
+        /// Who says it.
+        #[serde(default)]
+        by: String,
+        /// The sentence.
+        text: String,
     },
     /// Admits no further document until [`Command::Resume`].
     Pause,

@@ -1,13 +1,17 @@
 //! The counters that the runtime writes: one set per stage, one per run. Relaxed atomics, because each is read alone
 //! and a snapshot needs no order between them.
 
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
+use docmill_api::Document;
 use hdrhistogram::Histogram;
 
-use super::snapshot::{DocumentCounts, Ended, QueueSnapshot, ServiceTimes, StageSnapshot, WorkerEnds};
+use super::event::EventLog;
+use super::latency::Latencies;
+use super::snapshot::{DocumentCounts, Ended, Hand, QueueSnapshot, ServiceTimes, StageSnapshot, WorkerEnds};
 
 /// Why a worker was held: it had work and was not allowed to do it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +60,18 @@ pub struct StageCounters {
     queue_sum: AtomicU64,
     queue_samples: AtomicU64,
     service: Mutex<Histogram<u64>>,
+    errors: Mutex<BTreeMap<String, u64>>,
+    /// Bytes of the records in its workers' hands.
+    pub held_bytes: Arc<AtomicU64>,
+    hands: Hands,
 }
+
+/// What the workers of a stage have in hand. A place a worker, so that no worker waits for another.
+#[derive(Debug)]
+struct Hands(Vec<Mutex<Option<(Instant, Arc<Document>)>>>);
+
+/// How many hands a snapshot tells of.
+const HANDS: usize = 4;
 
 /// The longest service time that the histogram tells apart: an hour in microseconds. What is longer counts as an hour.
 const LONGEST_SERVICE: u64 = 3_600_000_000;
@@ -82,6 +97,9 @@ impl Default for StageCounters {
             queue_sum: AtomicU64::default(),
             queue_samples: AtomicU64::default(),
             service: Mutex::new(service),
+            errors: Mutex::default(),
+            held_bytes: Arc::default(),
+            hands: Hands(Vec::new()),
         }
     }
 }
@@ -96,6 +114,42 @@ fn seconds(counter: &AtomicU64) -> f64 {
 }
 
 impl StageCounters {
+    /// Counters of a stage with this many workers at most.
+    #[must_use]
+    pub fn for_workers(most: usize) -> Self {
+        Self { hands: Hands((0..most).map(|_| Mutex::default()).collect()), ..Self::default() }
+    }
+
+    /// Notes that a worker has begun with a document, until what is returned is dropped.
+    pub fn takes_in_hand(&self, worker: usize, document: &Arc<Document>) -> impl Drop + '_ {
+        let place = self.hands.0.get(worker);
+        if let Some(place) = place {
+            *place.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), Arc::clone(document)));
+        }
+        InHand(place)
+    }
+
+    fn hands(&self) -> (Vec<Hand>, usize) {
+        let of = |place: &Mutex<Option<(Instant, Arc<Document>)>>| {
+            let hand = place.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            hand.map(|(since, document)| (since.elapsed(), document))
+        };
+        let mut hands: Vec<(Duration, Arc<Document>)> = self.hands.0.iter().filter_map(of).collect();
+        let all = hands.len();
+        hands.sort_unstable_by_key(|(time, _)| std::cmp::Reverse(*time));
+        hands.truncate(HANDS);
+        let shown = hands
+            .into_iter()
+            .map(|(time, document)| Hand { document: document.uri.clone(), seconds: time.as_secs_f64() });
+        (shown.collect(), all)
+    }
+
+    /// Counts a record that failed here.
+    pub fn failed_with(&self, class: &str) {
+        self.failed.fetch_add(1, Relaxed);
+        *self.errors.lock().unwrap_or_else(PoisonError::into_inner).entry(class.to_owned()).or_default() += 1;
+    }
+
     /// Adds time spent working, and counts it as one service time.
     pub fn served(&self, time: Duration) {
         self.busy.fetch_add(nanos(time), Relaxed);
@@ -138,20 +192,22 @@ impl StageCounters {
     #[must_use]
     pub fn snapshot(&self, stage: StageSnapshot) -> StageSnapshot {
         let service = self.service.lock().unwrap_or_else(PoisonError::into_inner);
-        #[expect(clippy::cast_precision_loss, reason = "a service time is shown, not reckoned with")]
-        let ms = |micros: u64| (micros as f64) / 1000.0;
-        let service_ms = ServiceTimes {
-            p50: ms(service.value_at_quantile(0.5)),
-            p95: ms(service.value_at_quantile(0.95)),
-            p99: ms(service.value_at_quantile(0.99)),
-            max: ms(service.max()),
-        };
+        let service_ms = ServiceTimes::of(&service);
         let held_by =
             Cause::ALL.iter().map(|(cause, name)| ((*name).to_owned(), seconds(&self.held[*cause as usize]))).collect();
         let samples = self.queue_samples.load(Relaxed).max(1);
         #[expect(clippy::cast_precision_loss, reason = "a mean is shown, not reckoned with")]
         let mean = self.queue_sum.load(Relaxed) as f64 / samples as f64;
+        let errors = self.errors.lock().unwrap_or_else(PoisonError::into_inner);
+        let errors = errors.clone();
+        let (hands, in_hand) = self.hands();
         StageSnapshot {
+            calls: service.len(),
+            service_buckets: buckets(&service),
+            errors,
+            held_bytes: self.held_bytes.load(Relaxed),
+            hands,
+            in_hand,
             input: self.input.load(Relaxed),
             output: self.output.load(Relaxed),
             failed: self.failed.load(Relaxed),
@@ -175,9 +231,35 @@ impl StageCounters {
     }
 }
 
+struct InHand<'a>(Option<&'a Mutex<Option<(Instant, Arc<Document>)>>>);
+
+impl Drop for InHand<'_> {
+    fn drop(&mut self) {
+        if let Some(place) = self.0 {
+            *place.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+    }
+}
+
+/// How many service times lie between a power of two of microseconds and the next.
+fn buckets(service: &Histogram<u64>) -> Vec<u64> {
+    let mut buckets = Vec::new();
+    for step in service.iter_recorded() {
+        let power = step.value_iterated_to().max(1).ilog2() as usize;
+        if buckets.len() <= power {
+            buckets.resize(power + 1, 0);
+        }
+        buckets[power] += step.count_at_value();
+    }
+    buckets
+}
+
 /// How many failures and skips a run remembers one by one. Beyond it they are counted only: a run over millions of
 /// broken files must not fill memory with their names.
 const REMEMBERED: usize = 100_000;
+
+/// How many of the latest failures a snapshot tells of.
+const LATEST: usize = 32;
 
 /// One run's counters: documents by what became of them, and what was made.
 #[derive(Debug, Default)]
@@ -189,6 +271,12 @@ pub struct RunCounters {
     pub indexing: std::sync::atomic::AtomicBool,
     /// The longest poll of any task by thread-CPU time, in nanoseconds, where polls are watched.
     pub longest_poll: AtomicU64,
+    /// CPU time that the dashboard used, in nanoseconds.
+    pub ui_cpu: AtomicU64,
+    /// What happened.
+    pub events: EventLog,
+    /// How long documents take.
+    pub latencies: Latencies,
 }
 
 /// Documents by what became of them. Changed under one lock, so that the sum holds at every moment.
@@ -208,6 +296,8 @@ pub struct Tally {
     pub remembered: u64,
     /// The documents that failed, as far as they are remembered.
     pub failures: Vec<Ended>,
+    /// The documents that failed last, the latest at the end.
+    pub latest: VecDeque<Ended>,
     /// The documents that were skipped, as far as they are remembered.
     pub skips: Vec<Ended>,
     /// What each document's caller is told, where results are wanted.
@@ -229,6 +319,10 @@ impl RunCounters {
     /// Remembers a failure, within bounds.
     pub fn failed(tally: &mut Tally, ended: Ended) {
         tally.documents.failed += 1;
+        if tally.latest.len() == LATEST {
+            tally.latest.pop_front();
+        }
+        tally.latest.push_back(ended.clone());
         if tally.failures.len() < REMEMBERED {
             tally.failures.push(ended);
         }
@@ -240,5 +334,42 @@ impl RunCounters {
         if tally.skips.len() < REMEMBERED {
             tally.skips.push(ended);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use docmill_api::{Digest, SourceItem};
+
+    fn document(uri: &str) -> Arc<Document> {
+        let item = SourceItem { uri: uri.into(), ..SourceItem::default() };
+        Arc::new(Document::admit(item, Digest::of(&[])))
+    }
+
+    #[test]
+    fn service_times_are_counted_by_powers_of_two() {
+        let counters = StageCounters::default();
+        for micros in [1, 1, 3, 1_000, 1_000_000] {
+            counters.served(Duration::from_micros(micros));
+        }
+        let snapshot = counters.snapshot(StageSnapshot::default());
+        assert_eq!(snapshot.calls, 5);
+        let counted: Vec<(usize, u64)> =
+            snapshot.service_buckets.iter().copied().enumerate().filter(|(_, count)| *count > 0).collect();
+        assert_eq!(counted, [(0, 2), (1, 1), (9, 1), (19, 1)]);
+    }
+
+    #[test]
+    fn what_is_in_hand_is_told_until_it_is_put_down() {
+        let counters = StageCounters::for_workers(8);
+        let documents: Vec<Arc<Document>> = (0..6).map(|index| document(&format!("file:///{index}"))).collect();
+        let held: Vec<_> =
+            documents.iter().enumerate().map(|(worker, one)| counters.takes_in_hand(worker, one)).collect();
+        let snapshot = counters.snapshot(StageSnapshot::default());
+        assert_eq!((snapshot.in_hand, snapshot.hands.len()), (6, HANDS));
+        assert_eq!(snapshot.hands[0].document, "file:///0");
+        drop(held);
+        assert_eq!(counters.snapshot(StageSnapshot::default()).in_hand, 0);
     }
 }

@@ -175,12 +175,12 @@ struct Edges(HashMap<usize, (Inlet, Outlet)>);
 
 impl Edges {
     fn open(plan: &Plan) -> Self {
-        let mut inlets: Vec<Inlet> =
-            plan.stages.iter().map(|_| Inlet::new(Arc::new(StageCounters::default()))).collect();
+        let counters = |stage: &StagePlan| Arc::new(StageCounters::for_workers(stage.width.max));
+        let mut inlets: Vec<Inlet> = plan.stages.iter().map(|stage| Inlet::new(counters(stage))).collect();
         let mut outlets: Vec<Outlet> = plan.stages.iter().map(|_| Outlet::default()).collect();
         for (consumer, stage) in plan.stages.iter().enumerate() {
             for producer in &stage.inputs {
-                outlets[*producer].add(&mut inlets[consumer], stage.queue, &stage.takes, &stage.accept);
+                outlets[*producer].add(&plan.stages[*producer].id, &mut inlets[consumer], stage);
             }
         }
         Self(inlets.into_iter().zip(outlets).enumerate().collect())

@@ -7,6 +7,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use docmill_api::{CancellationToken, Digest, Document, StageError};
 use tokio::sync::{Notify, OwnedSemaphorePermit};
@@ -64,6 +65,7 @@ pub(crate) struct Delivery {
     outcome: Mutex<Outcome>,
     /// Cancelled when the document fails or the run is aborted.
     pub(crate) cancel: CancellationToken,
+    began: Instant,
     bytes: AtomicU64,
     peak_bytes: AtomicU64,
     board: Arc<Board>,
@@ -102,12 +104,18 @@ impl Delivery {
             door: Mutex::default(),
             outcome: Mutex::default(),
             cancel: board.abort.child_token(),
+            began: Instant::now(),
             bytes: AtomicU64::new(0),
             peak_bytes: AtomicU64::new(0),
             board: Arc::clone(board),
             place: Mutex::new(Some(place)),
         });
         Token { delivery, settled: false }
+    }
+
+    /// How long ago it was admitted.
+    pub(crate) fn age(&self) -> Duration {
+        self.began.elapsed()
     }
 
     /// The document with its content, once a stage has read it; as admitted before.

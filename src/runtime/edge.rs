@@ -1,7 +1,8 @@
 //! Edges: bounded channels between two stages. The runtime knows an edge, not what carries it.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use docmill_api::{PayloadKind, Record};
@@ -10,7 +11,8 @@ use futures::future::select_all;
 use super::budget::Charge;
 use super::delivery::Token;
 use super::origin::Doorstop;
-use crate::monitor::StageCounters;
+use crate::monitor::{EdgeSnapshot, QueueSnapshot, StageCounters};
+use crate::plan::StagePlan;
 
 /// A record on its way: with its share in the document's delivery and the memory it is charged for.
 #[derive(Debug)]
@@ -19,6 +21,28 @@ pub(crate) struct Envelope {
     pub(crate) token: Token,
     /// Shared by the copies of one record: its content is in memory once.
     pub(crate) charge: Option<Arc<Held>>,
+    /// What it adds to where it is now: an edge, or a stage that has it in hand.
+    weight: Weight,
+}
+
+/// A record's bytes, counted where the record is. Copies are counted each where it is, though they share their content.
+#[derive(Debug)]
+struct Weight {
+    bytes: u64,
+    at: Arc<AtomicU64>,
+}
+
+impl Weight {
+    fn new(bytes: u64, at: &Arc<AtomicU64>) -> Self {
+        at.fetch_add(bytes, Ordering::Relaxed);
+        Self { bytes, at: Arc::clone(at) }
+    }
+}
+
+impl Drop for Weight {
+    fn drop(&mut self) {
+        self.at.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
 }
 
 /// A charge of the budget, noted with the document that holds it.
@@ -59,6 +83,7 @@ pub(crate) struct Target {
     takes: Vec<PayloadKind>,
     accept: Vec<String>,
     counters: Arc<StageCounters>,
+    meter: Arc<Meter>,
 }
 
 impl Target {
@@ -90,15 +115,18 @@ pub(crate) struct Outlet {
 pub(crate) struct Closed;
 
 impl Outlet {
-    pub(crate) fn add(&mut self, inlet: &mut Inlet, capacity: usize, takes: &[PayloadKind], accept: &[String]) {
-        let (sender, receiver) = async_channel::bounded(capacity);
-        inlet.edges.push(receiver);
-        inlet.capacity += capacity;
+    /// Opens an edge into `inlet`, from the stage whose outlet this is.
+    pub(crate) fn add(&mut self, from: &str, inlet: &mut Inlet, to: &StagePlan) {
+        let (sender, receiver) = async_channel::bounded(to.queue);
+        let meter = Arc::new(Meter::new(from, to));
+        inlet.edges.push(Edge { receiver, meter: Arc::clone(&meter), hand: Arc::clone(&inlet.counters.held_bytes) });
+        inlet.capacity += to.queue;
         self.targets.push(Target {
             sender: Sender::Local(sender),
-            takes: takes.to_vec(),
-            accept: accept.to_vec(),
+            takes: to.takes.clone(),
+            accept: to.accept.clone(),
             counters: Arc::clone(&inlet.counters),
+            meter,
         });
     }
 
@@ -112,8 +140,10 @@ impl Outlet {
     ) -> Result<(usize, Duration), Closed> {
         let mut blocked = Duration::ZERO;
         let mut sent = 0;
+        let bytes = charge.as_ref().map_or(0, |held| held.bytes);
         for target in self.targets.iter().filter(|target| target.accepts(&record)) {
-            let envelope = Envelope { record: record.clone(), token: token.split(), charge: charge.clone() };
+            let weight = Weight::new(bytes, &target.meter.bytes);
+            let envelope = Envelope { record: record.clone(), token: token.split(), charge: charge.clone(), weight };
             let Sender::Local(sender) = &target.sender;
             if let Err(error) = sender.try_send(envelope) {
                 let async_channel::TrySendError::Full(envelope) = error else { return Err(Closed) };
@@ -121,6 +151,7 @@ impl Outlet {
                 sender.send(envelope).await.map_err(|_| Closed)?;
                 blocked += start.elapsed();
             }
+            target.meter.sent.fetch_add(1, Ordering::Relaxed);
             target.counters.queue_reached(sender.len());
             sent += 1;
         }
@@ -136,10 +167,83 @@ impl Outlet {
     }
 }
 
+/// What is told of an edge.
+#[derive(Debug)]
+struct Meter {
+    from: String,
+    to: String,
+    capacity: usize,
+    bytes: Arc<AtomicU64>,
+    sent: AtomicU64,
+    received: AtomicU64,
+    /// How many had been sent at which moment, as far as those have not all been received: as long as the edge holds
+    /// records at most.
+    arrivals: Mutex<VecDeque<(u64, Instant)>>,
+}
+
+impl Meter {
+    fn new(from: &str, to: &StagePlan) -> Self {
+        Self {
+            from: from.to_owned(),
+            to: to.id.clone(),
+            capacity: to.queue,
+            bytes: Arc::default(),
+            sent: AtomicU64::new(0),
+            received: AtomicU64::new(0),
+            arrivals: Mutex::default(),
+        }
+    }
+
+    /// Notes what has arrived since it was looked last.
+    fn sample(&self) {
+        let sent = self.sent.load(Ordering::Relaxed);
+        let mut arrivals = self.arrivals.lock().unwrap_or_else(PoisonError::into_inner);
+        self.forget_received(&mut arrivals);
+        if sent > self.received.load(Ordering::Relaxed) && arrivals.back().is_none_or(|(last, _)| *last < sent) {
+            arrivals.push_back((sent, Instant::now()));
+        }
+    }
+
+    fn forget_received(&self, arrivals: &mut VecDeque<(u64, Instant)>) {
+        let received = self.received.load(Ordering::Relaxed);
+        while arrivals.front().is_some_and(|(sent, _)| *sent <= received) {
+            arrivals.pop_front();
+        }
+    }
+
+    /// How long the oldest record has waited.
+    fn oldest(&self) -> Duration {
+        let mut arrivals = self.arrivals.lock().unwrap_or_else(PoisonError::into_inner);
+        self.forget_received(&mut arrivals);
+        arrivals.front().map(|(_, at)| at.elapsed()).unwrap_or_default()
+    }
+}
+
+/// The receiving end of an edge.
+#[derive(Debug)]
+struct Edge {
+    receiver: async_channel::Receiver<Envelope>,
+    meter: Arc<Meter>,
+    /// Bytes in the hands of the stage that it goes into.
+    hand: Arc<AtomicU64>,
+}
+
+impl Edge {
+    fn took(&self, mut envelope: Envelope) -> Envelope {
+        self.meter.received.fetch_add(1, Ordering::Relaxed);
+        envelope.weight = Weight::new(envelope.weight.bytes, &self.hand);
+        envelope
+    }
+
+    async fn receive(&self) -> Option<Envelope> {
+        self.receiver.recv().await.ok().map(|envelope| self.took(envelope))
+    }
+}
+
 /// All edges into a stage, taken in turn.
 #[derive(Debug)]
 pub(crate) struct Inlet {
-    edges: Vec<async_channel::Receiver<Envelope>>,
+    edges: Vec<Edge>,
     turn: AtomicUsize,
     capacity: usize,
     counters: Arc<StageCounters>,
@@ -150,22 +254,46 @@ impl Inlet {
         Self { edges: Vec::new(), turn: AtomicUsize::new(0), capacity: 0, counters }
     }
 
-    pub(crate) fn capacity(&self) -> usize {
-        self.capacity
-    }
-
     pub(crate) fn counters(&self) -> Arc<StageCounters> {
         Arc::clone(&self.counters)
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.edges.iter().map(async_channel::Receiver::len).sum()
+    /// What is told of each edge.
+    pub(crate) fn snapshots(&self) -> impl Iterator<Item = EdgeSnapshot> + '_ {
+        self.edges.iter().map(|Edge { receiver, meter, .. }| EdgeSnapshot {
+            from: meter.from.clone(),
+            to: meter.to.clone(),
+            capacity: meter.capacity as u64,
+            length: receiver.len() as u64,
+            bytes: meter.bytes.load(Ordering::Relaxed),
+            sent: meter.sent.load(Ordering::Relaxed),
+            oldest_seconds: meter.oldest().as_secs_f64(),
+        })
+    }
+
+    /// What is told of all edges together; how full they were is the counters' part.
+    pub(crate) fn queue(&self) -> QueueSnapshot {
+        self.snapshots().fold(QueueSnapshot::default(), |all, edge| QueueSnapshot {
+            capacity: all.capacity + edge.capacity,
+            length: all.length + edge.length,
+            bytes: all.bytes + edge.bytes,
+            oldest_seconds: all.oldest_seconds.max(edge.oldest_seconds),
+            ..all
+        })
+    }
+
+    /// Notes how much is in the edges, at a steady rate.
+    pub(crate) fn sample(&self) {
+        self.counters.queue_sample(self.edges.iter().map(|edge| edge.receiver.len()).sum());
+        for edge in &self.edges {
+            edge.meter.sample();
+        }
     }
 
     /// The next record, or `None` once every edge is closed and empty. Dropping the future loses nothing.
     pub(crate) async fn receive(&self) -> Option<Envelope> {
         if let [edge] = self.edges.as_slice() {
-            return edge.recv().await.ok();
+            return edge.receive().await;
         }
         loop {
             let mut open = Vec::with_capacity(self.edges.len());
@@ -174,8 +302,8 @@ impl Inlet {
                 None if open.is_empty() => return None,
                 None => {}
             }
-            // One closes or one has a record: an error only means that the others have to be asked again.
-            if let (Ok(envelope), ..) = select_all(open.into_iter().map(|edge| Box::pin(edge.recv()))).await {
+            // One closes or one has a record: nothing only means that the others have to be asked again.
+            if let (Some(envelope), ..) = select_all(open.into_iter().map(|edge| Box::pin(edge.receive()))).await {
                 return Some(envelope);
             }
         }
@@ -183,7 +311,7 @@ impl Inlet {
 
     /// Whether no further record comes.
     pub(crate) fn is_drained(&self) -> bool {
-        self.edges.iter().all(|edge| edge.is_closed() && edge.is_empty())
+        self.edges.iter().all(|edge| edge.receiver.is_closed() && edge.receiver.is_empty())
     }
 
     /// What is there now, without waiting.
@@ -191,12 +319,12 @@ impl Inlet {
         self.poll_edges(&mut Vec::new())
     }
 
-    fn poll_edges<'a>(&'a self, open: &mut Vec<&'a async_channel::Receiver<Envelope>>) -> Option<Envelope> {
+    fn poll_edges<'a>(&'a self, open: &mut Vec<&'a Edge>) -> Option<Envelope> {
         let first = self.turn.fetch_add(1, Ordering::Relaxed);
         for step in 0..self.edges.len() {
             let edge = &self.edges[(first + step) % self.edges.len()];
-            match edge.try_recv() {
-                Ok(envelope) => return Some(envelope),
+            match edge.receiver.try_recv() {
+                Ok(envelope) => return Some(edge.took(envelope)),
                 Err(async_channel::TryRecvError::Empty) => open.push(edge),
                 Err(async_channel::TryRecvError::Closed) => {}
             }
@@ -207,7 +335,7 @@ impl Inlet {
     /// Refuses what is still to come and drops what waits: the run is aborted.
     pub(crate) fn abort(&self) {
         for edge in &self.edges {
-            edge.close();
+            edge.receiver.close();
         }
         while self.try_receive().is_some() {}
     }

@@ -26,6 +26,16 @@ impl Gate {
         *self.width.borrow()
     }
 
+    /// The least and the largest width.
+    pub(crate) fn bounds(&self) -> (usize, usize) {
+        (self.min, self.max)
+    }
+
+    /// How many workers run.
+    pub(crate) fn alive(&self) -> usize {
+        self.lock().iter().filter(|running| **running).count()
+    }
+
     /// Sets the width within the bounds and names the workers to start.
     pub(crate) fn set_width(&self, width: usize) -> Vec<usize> {
         let width = width.clamp(self.min, self.max);

@@ -327,7 +327,7 @@ impl Intake {
                 }
                 Err(error) => {
                     let Next::After(delay) = patience.after(&error) else {
-                        self.counters.failed.fetch_add(1, Relaxed);
+                        self.counters.failed_with(&error.class.to_string());
                         self.shared.halt_listing(&self.id, error);
                         return None;
                     };

@@ -13,12 +13,14 @@
 //! | `retry`, `again` | patience, and where records wait for another attempt |
 //! | `delivery`, `settle` | when a document is final, and what follows |
 //! | `tier` | the CPU pool and child processes |
+//! | `command`, `view` | what is said to a run, and what it shows |
 //! | `memory`, `state` | what earlier runs left: the ledger, and the lock of the state directory |
 
 mod again;
 mod attempt;
 mod budget;
 mod build;
+mod command;
 mod delivery;
 mod edge;
 mod gate;
@@ -35,10 +37,10 @@ mod settle;
 mod shared;
 mod state;
 mod tier;
+mod view;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Duration, Instant};
 
 use docmill_api::{Services, SourceItem, StageError};
 use tokio::sync::{mpsc, oneshot};
@@ -49,13 +51,12 @@ pub use memory::item_of;
 pub use state::{StateError, StateLock};
 pub use tier::child::serve as serve_stage_worker;
 pub use tier::process::WorkerProgram;
+pub use view::View;
 
 use crate::control::Command;
 use crate::ledger::Ledger;
-use crate::monitor::{QueueSnapshot, Snapshot, StageCounters, StageSnapshot, Tally};
-use node::{NodeRuntime, supervise};
-use origin::Origin;
-use shared::Shared;
+use command::Controller;
+use node::supervise;
 
 /// What a run is told besides its plan.
 #[derive(Clone, Debug)]
@@ -105,48 +106,20 @@ pub struct RunHandle {
     finished: JoinHandle<RunEnd>,
 }
 
-/// What can be seen of a run, from anywhere and at any time.
-#[derive(Clone)]
-pub struct View {
-    run: String,
-    pipeline: String,
-    started: chrono::DateTime<chrono::Utc>,
-    began: Instant,
-    shared: Arc<Shared>,
-    stages: Arc<[Seen]>,
-}
-
-/// A stage as a snapshot sees it.
-enum Seen {
-    Source(Box<StageSnapshot>, Arc<StageCounters>),
-    Node(Arc<NodeRuntime>),
-}
-
-/// How often a queue's length is sampled for its mean: 20 a second tell a full queue from an empty one within a second.
-const SAMPLE: Duration = Duration::from_millis(50);
-
 impl Topology {
     /// Starts every task.
     #[must_use]
     pub fn run(self) -> RunHandle {
-        let stages = self.seen();
+        let (view, watch) = View::begin(&self);
         let Self { plan, shared, intakes, nodes, stores } = self;
-        let view = View {
-            run: shared.run.clone(),
-            pipeline: plan.name.clone(),
-            started: shared.started,
-            began: Instant::now(),
-            shared: Arc::clone(&shared),
-            stages,
-        };
         let (commands, commanded) = mpsc::channel(16);
         let (all_ended, no_more) = oneshot::channel();
         let settling = shared.spawn(settle::settle(Arc::clone(&shared), stores, no_more));
-        let mut widths = Vec::new();
+        let mut gates = Vec::new();
         let mut tasks = Vec::new();
         for node in &nodes {
             let (set, changes) = mpsc::channel(16);
-            widths.push((Arc::clone(&node.id), set));
+            gates.push((Arc::clone(node), set));
             tasks.push(shared.spawn(supervise(Arc::clone(node), changes)));
         }
         shared.listing.store(intakes.len(), Relaxed);
@@ -154,8 +127,10 @@ impl Topology {
         for (intake, source) in intakes {
             tasks.push(shared.spawn(intake.run(source)));
         }
-        let controller = tokio::spawn(control(Arc::clone(&shared), commanded, widths, doors, plan.run.drain));
-        let sampler = tokio::spawn(sample(nodes));
+        let controller = Controller { shared: Arc::clone(&shared), gates, doors, drain: plan.run.drain };
+        let controller = tokio::spawn(controller.carry_out(commanded));
+        let queues = tokio::spawn(view::sample_queues(nodes));
+        let sampler = watch.spawn(view.clone());
         let pipeline = plan.name.clone();
         let finished = tokio::spawn(async move {
             for task in tasks {
@@ -174,106 +149,18 @@ impl Topology {
                 shared.halt(&"engine".into(), error);
             }
             controller.abort();
-            sampler.abort();
-            match shared.fatal() {
+            queues.abort();
+            let end = match shared.fatal() {
                 Some((stage, error)) => RunEnd::Fatal { stage: stage.to_string(), error },
                 None if shared.board.is_aborted() => RunEnd::Stopped,
                 None if told => RunEnd::Drained,
                 None => RunEnd::Completed,
-            }
+            };
+            shared.note_end(&end);
+            sampler.finish().await;
+            end
         });
         RunHandle { commands, view, finished }
-    }
-
-    fn seen(&self) -> Arc<[Seen]> {
-        let of = |id: &str| {
-            let source = self.intakes.iter().find(|(intake, _)| &*intake.id == id).map(|(intake, _)| {
-                let snapshot = StageSnapshot {
-                    id: id.to_owned(),
-                    kind: intake.plan.kind.clone(),
-                    tier: intake.plan.tier.as_str().to_owned(),
-                    width: 1,
-                    ..StageSnapshot::default()
-                };
-                Seen::Source(Box::new(snapshot), Arc::clone(&intake.counters))
-            });
-            source.or_else(|| self.nodes.iter().find(|node| &*node.id == id).map(|node| Seen::Node(Arc::clone(node))))
-        };
-        self.plan.stages.iter().filter_map(|stage| of(&stage.id)).collect()
-    }
-}
-
-async fn sample(nodes: Vec<Arc<NodeRuntime>>) {
-    let mut tick = tokio::time::interval(SAMPLE);
-    loop {
-        tick.tick().await;
-        for node in &nodes {
-            node.counters.queue_sample(node.inlet.len());
-        }
-    }
-}
-
-/// Carries commands out.
-async fn control(
-    shared: Arc<Shared>,
-    mut commands: mpsc::Receiver<Command>,
-    widths: Vec<(Arc<str>, mpsc::Sender<usize>)>,
-    doors: Vec<(Arc<str>, Arc<Origin>)>,
-    drain: Duration,
-) {
-    let (mut until, mut open) = (None, true);
-    loop {
-        let time_is_up = async {
-            match until {
-                Some(until) => tokio::time::sleep_until(until).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            () = time_is_up => shared.board.abort.cancel(),
-            () = shared.winding_down.cancelled(), if until.is_none() => {
-                until = Some(tokio::time::Instant::now() + drain);
-            }
-            command = commands.recv(), if open => match command {
-                Some(Command::SetWidth { stage, width }) => {
-                    if let Some((_, set)) = widths.iter().find(|(id, _)| **id == *stage) {
-                        // A stage that has ended has no width to change.
-                        let _ = set.send(width).await;
-                    }
-                }
-                Some(Command::Retry { documents }) => retry(&shared, &doors, documents).await,
-                Some(Command::Pause) => { shared.paused.send_replace(true); }
-                Some(Command::Resume) => { shared.paused.send_replace(false); }
-                Some(Command::Drain) => {
-                    shared.closing.cancel();
-                    until.get_or_insert(tokio::time::Instant::now() + drain);
-                }
-                Some(Command::Stop) => {
-                    shared.closing.cancel();
-                    shared.board.abort.cancel();
-                }
-                // Nobody can say more; a drain that is under way still has its limit.
-                None => open = false,
-            },
-        }
-        if shared.board.is_aborted() || (!open && until.is_none()) {
-            break;
-        }
-    }
-}
-
-/// Has documents tried again: by this run where their source still takes documents in, otherwise by the next.
-async fn retry(shared: &Shared, doors: &[(Arc<str>, Arc<Origin>)], documents: Vec<(String, SourceItem)>) {
-    let Some(memory) = shared.memory.get() else { return };
-    if let Err(error) = memory.reopen(documents.iter().map(|(_, item)| item)).await {
-        return shared.halt(&"engine".into(), error);
-    }
-    for (source, item) in documents {
-        let door = doors.iter().find(|(id, _)| **id == *source).or(doors.first());
-        if let Some((_, door)) = door {
-            // Where it is closed the document stays open in the ledger, which is what the next run looks at.
-            let _ = door.find_from_outside(item);
-        }
     }
 }
 
@@ -299,67 +186,5 @@ impl RunHandle {
         });
         drop(commands);
         end
-    }
-}
-
-impl View {
-    /// The run as it is now.
-    #[must_use]
-    pub fn snapshot(&self) -> Snapshot {
-        let counters = &self.shared.counters;
-        let (memory_used, memory_peak) = self.shared.budget.used();
-        let (documents, chunks, tokens, rows) =
-            counters.tally(|tally| (tally.documents, tally.chunks, tally.tokens, tally.rows));
-        Snapshot {
-            run: self.run.clone(),
-            pipeline: self.pipeline.clone(),
-            started: self.started.to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
-            seconds: self.began.elapsed().as_secs_f64(),
-            listed: self.shared.listing.load(Relaxed) == 0,
-            indexing: counters.indexing.load(Relaxed),
-            paused: *self.shared.paused.borrow(),
-            documents,
-            bytes: counters.bytes.load(Relaxed),
-            chunks,
-            tokens,
-            rows,
-            memory_used,
-            memory_peak,
-            memory_budget: self.shared.budget.capacity(),
-            stages: self.stages.iter().map(Seen::snapshot).collect(),
-            services: self.shared.services.reports(),
-        }
-    }
-
-    /// What became of the documents.
-    #[must_use]
-    pub fn tally(&self) -> Tally {
-        self.shared.counters.tally(|tally| tally.clone())
-    }
-
-    /// The longest poll of any task by CPU time, where polls are watched.
-    #[must_use]
-    pub fn longest_poll(&self) -> Duration {
-        Duration::from_nanos(self.shared.counters.longest_poll.load(Relaxed))
-    }
-}
-
-impl Seen {
-    fn snapshot(&self) -> StageSnapshot {
-        match self {
-            Self::Source(snapshot, counters) => counters.snapshot((**snapshot).clone()),
-            Self::Node(node) => node.counters.snapshot(StageSnapshot {
-                id: node.id.to_string(),
-                kind: node.plan.kind.clone(),
-                tier: node.plan.tier.as_str().to_owned(),
-                width: node.gate.width(),
-                queue: QueueSnapshot {
-                    capacity: node.inlet.capacity() as u64,
-                    length: node.inlet.len() as u64,
-                    ..QueueSnapshot::default()
-                },
-                ..StageSnapshot::default()
-            }),
-        }
     }
 }

@@ -56,8 +56,9 @@ pub(crate) struct NodeRuntime {
 }
 
 /// What one worker keeps between records.
-#[derive(Default)]
 pub(crate) struct Hands {
+    /// The worker's number.
+    pub(crate) worker: usize,
     pub(crate) child: Option<Worker>,
 }
 
@@ -109,7 +110,7 @@ async fn work(node: Arc<NodeRuntime>, id: usize) -> Ended {
 }
 
 async fn work_on(node: &NodeRuntime, id: usize) -> Ended {
-    let mut hands = Hands::default();
+    let mut hands = Hands { worker: id, child: None };
     let mut beyond = std::pin::pin!(node.gate.beyond(id));
     let mut turn = Turn::begin();
     loop {
@@ -134,7 +135,7 @@ async fn work_on(node: &NodeRuntime, id: usize) -> Ended {
             // Not under the select above: a batch in the making must not be dropped.
             Some(limits) => {
                 let batch = node.gather(first, &limits).await;
-                node.serve_batch(batch).await;
+                node.serve_batch(id, batch).await;
             }
             None => node.serve(&mut hands, first).await,
         }

@@ -53,6 +53,7 @@ impl NodeRuntime {
             let Some(envelope) = self.worth_an_attempt(envelope) else { return };
             let begun = tokio::time::Instant::now();
             let number = patience.as_ref().map_or(1, |patience| patience.attempts());
+            let _in_hand = self.counters.takes_in_hand(hands.worker, &envelope.record.document);
             crash_point(&self.id, "before");
             let attempt = self.attempt(hands, &envelope, number).await;
             crash_point(&self.id, "after");
@@ -130,8 +131,9 @@ impl NodeRuntime {
     }
 
     /// Makes an attempt at a batch; every item has its outcome then, or waits for another attempt, each by itself.
-    pub(crate) async fn serve_batch(&self, mut pending: Vec<(Envelope, Option<Box<Patience>>)>) {
-        while !pending.is_empty() {
+    pub(crate) async fn serve_batch(&self, worker: usize, mut pending: Vec<(Envelope, Option<Box<Patience>>)>) {
+        while let Some((first, _)) = pending.first() {
+            let _in_hand = self.counters.takes_in_hand(worker, &first.record.document);
             let begun = tokio::time::Instant::now();
             let worth = |(envelope, patience)| Some((self.worth_an_attempt(envelope)?, patience));
             let batch: Vec<(Envelope, Option<Box<Patience>>)> = pending.into_iter().filter_map(worth).collect();
@@ -217,7 +219,7 @@ impl NodeRuntime {
     }
 
     async fn conclude_item(&self, envelope: Envelope, done: Done) {
-        let Envelope { record, token, charge } = envelope;
+        let Envelope { record, token, charge, .. } = envelope;
         match done {
             Done::Outputs(outputs) => {
                 if let Ok(went) = self.hand_on(&token, outputs).await {
@@ -245,7 +247,7 @@ impl NodeRuntime {
             // What an abort cut short is unfinished, not failed: the token is dropped.
             return;
         }
-        self.counters.failed.fetch_add(1, Relaxed);
+        self.counters.failed_with(&error.class.to_string());
         match error.class {
             ErrorClass::Fatal => self.shared.halt(&self.id, error),
             ErrorClass::Exhausted => {

@@ -17,7 +17,7 @@ use super::node::SinkHandle;
 use super::retry::{Next, Patience};
 use super::shared::{Shared, Turn};
 use super::tier::cpu::message_of;
-use crate::monitor::{Ended, RunCounters};
+use crate::monitor::{Ended, Event, EventKind, RunCounters, SlowDocument};
 use crate::plan::Retry;
 
 /// How many documents are settled in one call: one delete for them all, and one timeout.
@@ -299,12 +299,29 @@ fn conclude(shared: &Shared, delivery: &Delivery) {
     let made = delivery.made();
     let failure = delivery.failure();
     let skip = delivery.skip().filter(|_| made.rows == 0);
+    if !delivery.is_unfinished() {
+        shared.counters.latencies.add(delivery.age(), || SlowDocument {
+            document: document.uri.clone(),
+            bytes: delivery.peak_bytes(),
+            chunks: made.chunks,
+            ..SlowDocument::default()
+        });
+    }
     shared.under_way.leave(&document.id);
     if delivery.gone && failure.is_none() {
         tracing::info!(document = document.uri, "is no longer there, its rows were deleted");
         shared.counters.tally(|tally| tally.gone += 1);
         delivery.leave();
         return;
+    }
+    if let Some(failure) = failure.as_ref().filter(|_| !delivery.is_unfinished() && !delivery.is_as_before()) {
+        shared.counters.events.add(Event {
+            kind: EventKind::Failure,
+            stage: failure.stage.to_string(),
+            by: "run".into(),
+            text: format!("{}: {}", document.uri, failure.error.message),
+            ..Event::default()
+        });
     }
     shared.counters.tally(|tally| {
         if delivery.is_unfinished() {

@@ -16,7 +16,7 @@ use super::delivery::Board;
 use super::memory::Memory;
 use super::origin::UnderWay;
 use super::tier::cpu::{CpuPool, thread_cpu};
-use crate::monitor::RunCounters;
+use crate::monitor::{RunCounters, RunState};
 
 pub(crate) struct Shared {
     /// The run's id.
@@ -51,6 +51,8 @@ pub(crate) struct Shared {
     pub(crate) prune: bool,
     pub(crate) wants_results: bool,
     pub(crate) watches_polls: bool,
+    /// How the run ended, once it has.
+    pub(crate) ended: OnceLock<RunState>,
     fatal: Mutex<Option<(Arc<str>, StageError)>>,
 }
 
@@ -79,6 +81,7 @@ impl Shared {
             prune: options.prune,
             wants_results: options.results,
             watches_polls: options.watch_polls,
+            ended: OnceLock::new(),
             fatal: Mutex::default(),
         }
     }

@@ -1,11 +1,11 @@
 //! The stage, or the resource, that bounds throughput now.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::monitor::{Snapshot, StageSnapshot};
 
 /// What bounds throughput, and the evidence.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Bottleneck {
     /// The stage; empty where nothing has run.
     pub stage: String,
@@ -66,7 +66,7 @@ fn load(stage: &StageSnapshot, capacity: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::monitor::{DocumentCounts, QueueSnapshot};
+    use crate::monitor::QueueSnapshot;
 
     fn stage(id: &str, tier: &str, busy: f64, blocked: f64, starved: f64, queue: f64) -> StageSnapshot {
         StageSnapshot {
@@ -83,25 +83,7 @@ mod tests {
     }
 
     fn snapshot(stages: Vec<StageSnapshot>) -> Snapshot {
-        Snapshot {
-            run: String::new(),
-            pipeline: String::new(),
-            started: String::new(),
-            seconds: 5.0,
-            listed: true,
-            indexing: false,
-            paused: false,
-            documents: DocumentCounts::default(),
-            bytes: 0,
-            chunks: 0,
-            tokens: 0,
-            rows: 0,
-            memory_used: 0,
-            memory_peak: 0,
-            memory_budget: 0,
-            stages,
-            services: std::collections::BTreeMap::new(),
-        }
+        Snapshot { seconds: 5.0, listed: true, stages, ..Snapshot::default() }
     }
 
     #[test]

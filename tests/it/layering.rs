@@ -12,12 +12,12 @@ const ARROWS: &[(&str, &[&str])] = &[
         "cli",
         &[
             "builtin", "config", "control", "ledger", "load", "monitor", "plan", "query", "rehearse", "report",
-            "runtime", "tune",
+            "runtime", "tui", "tune",
         ],
     ),
     ("config", &["plan"]),
     ("plan", &[]),
-    ("control", &[]),
+    ("control", &["monitor"]),
     ("ledger", &[]),
     ("load", &["monitor"]),
     ("monitor", &[]),
@@ -25,6 +25,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("rehearse", &["plan", "runtime"]),
     ("report", &["monitor", "tune"]),
     ("runtime", &["control", "ledger", "monitor", "plan"]),
+    ("tui", &["control", "monitor", "report", "tune"]),
     ("tune", &["monitor", "plan"]),
 ];
 

@@ -13,7 +13,7 @@ async fn widths_of_1_to_64_change_under_load_without_loss() {
         for step in 0_usize.. {
             let width = [64, 1, 8, 2, 32, 5][step % 6];
             for stage in ["fetch", "parse", "split", "embed"] {
-                let command = Command::SetWidth { stage: stage.into(), width };
+                let command = Command::SetWidth { stage: stage.into(), width, by: "you".into(), why: String::new() };
                 if commands.send(command).await.is_err() {
                     return seen;
                 }
@@ -56,7 +56,10 @@ async fn a_width_beyond_its_bounds_is_the_bound() {
         view.snapshot().stages.iter().find(|stage| stage.id == "fetch").expect("it is there").width
     };
     for (wanted, got) in [(500, 6), (0, 2)] {
-        commands.send(Command::SetWidth { stage: "fetch".into(), width: wanted }).await.expect("it runs");
+        commands
+            .send(Command::SetWidth { stage: "fetch".into(), width: wanted, by: "you".into(), why: String::new() })
+            .await
+            .expect("it runs");
         while width(&view) != got {
             tokio::task::yield_now().await;
         }

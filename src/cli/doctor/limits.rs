@@ -1,16 +1,13 @@
 //! What the machine and its cgroup allow: CPUs, memory, open files.
 
 use std::fs;
-use std::path::{Path, PathBuf};
 
 use docmill_api::units::Size;
 use rustix::process::{Resource, getrlimit};
 
 use super::Finding;
+use crate::monitor::{cpu_quota, memory_limit};
 use crate::plan::{Plan, bound};
-
-/// Where Linux mounts the second version of control groups.
-const CGROUPS: &str = "/sys/fs/cgroup";
 
 /// What a run keeps open: documents, sockets, children and the store's own files. Most systems allow 1,024.
 const LEAST_FILES: u64 = 1024;
@@ -22,7 +19,7 @@ pub(super) fn cpu() -> Finding {
     let usable = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let online = fs::read_to_string("/proc/cpuinfo")
         .map_or(usable, |text| text.lines().filter(|line| line.starts_with("processor")).count().max(usable));
-    let quota = least(&groups(), "cpu.max", cpu_quota);
+    let quota = cpu_quota();
     let shown = quota.map_or("no cgroup quota".to_owned(), |quota| format!("cgroup quota {quota:.1}"));
     let message = format!("{usable} of {online} CPUs usable, {shown}");
     let finding = match quota {
@@ -34,19 +31,10 @@ pub(super) fn cpu() -> Finding {
     finding.value("usable", usable).value("online", online).value("quota", quota)
 }
 
-/// `max 100000`, or microseconds of CPU time in a period.
-fn cpu_quota(text: &str) -> Option<f64> {
-    let mut words = text.split_whitespace();
-    let (allowed, period) = (words.next()?.parse::<f64>().ok()?, words.next()?.parse::<f64>().ok()?);
-    (period > 0.0).then_some(allowed / period)
-}
-
 pub(super) fn memory(plan: Option<&Plan>) -> Finding {
     let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let (total, free) = (kilobytes(&text, "MemTotal:"), kilobytes(&text, "MemAvailable:"));
-    let limit = least(&groups(), "memory.max", |text| text.trim().parse::<f64>().ok());
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a limit in whole bytes")]
-    let limit = limit.map(|limit| limit as u64);
+    let limit = memory_limit();
     let may = limit.into_iter().chain(total).min();
     let mut message = match (total, free) {
         (Some(total), Some(free)) => format!("{}, {} of it free", Size(total), Size(free)),
@@ -88,36 +76,12 @@ pub(super) fn open_files() -> Finding {
     finding.value("soft", limit.current).value("hard", limit.maximum)
 }
 
-/// The directories of this process's control group and of those around it; in a container its own is the root.
-fn groups() -> Vec<PathBuf> {
-    let text = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    let own = text.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or("/").trim_start_matches('/').to_owned();
-    Path::new(&own).ancestors().map(|group| Path::new(CGROUPS).join(group)).collect()
-}
-
-/// The narrowest limit of all groups; one that says `max` sets none.
-fn least(groups: &[PathBuf], file: &str, read: impl Fn(&str) -> Option<f64>) -> Option<f64> {
-    let limits = groups.iter().filter_map(|group| read(&fs::read_to_string(group.join(file)).ok()?));
-    limits.min_by(f64::total_cmp)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_narrowest_limit_of_all_groups_holds() {
-        let directory = tempfile::tempdir().expect("a directory");
-        let (outer, inner) = (directory.path().join("outer"), directory.path().join("outer/inner"));
-        fs::create_dir_all(&inner).expect("made");
-        let groups = [inner.clone(), outer.clone(), directory.path().to_owned()];
-        assert_eq!(least(&groups, "cpu.max", cpu_quota), None);
-        fs::write(inner.join("cpu.max"), "max 100000\n").expect("written");
-        assert_eq!(least(&groups, "cpu.max", cpu_quota), None);
-        fs::write(outer.join("cpu.max"), "150000 100000\n").expect("written");
-        assert_eq!(least(&groups, "cpu.max", cpu_quota), Some(1.5));
-        fs::write(inner.join("cpu.max"), "50000 100000\n").expect("written");
-        assert_eq!(least(&groups, "cpu.max", cpu_quota), Some(0.5));
+    fn a_line_of_meminfo() {
         assert_eq!(kilobytes("MemTotal:  12 kB\nMemAvailable: 3 kB\n", "MemAvailable:"), Some(3072));
     }
 }

@@ -1,0 +1,132 @@
+//! Carries commands out: what is said to a run while it runs. Each that changes something is an event.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use docmill_api::SourceItem;
+use tokio::sync::mpsc;
+
+use super::node::NodeRuntime;
+use super::origin::Origin;
+use super::shared::Shared;
+use crate::control::Command;
+use crate::monitor::{Event, EventKind};
+
+/// Who carries commands out, and on what.
+pub(super) struct Controller {
+    pub(super) shared: Arc<Shared>,
+    /// The stages whose width can change, each with the way to who starts its workers.
+    pub(super) gates: Vec<(Arc<NodeRuntime>, mpsc::Sender<usize>)>,
+    /// Where documents that are tried again come in, by source.
+    pub(super) doors: Vec<(Arc<str>, Arc<Origin>)>,
+    pub(super) drain: Duration,
+}
+
+impl Controller {
+    /// Goes on until the run ends.
+    pub(super) async fn carry_out(self, mut commands: mpsc::Receiver<Command>) {
+        let shared = &self.shared;
+        let (mut until, mut open) = (None, true);
+        loop {
+            let time_is_up = async {
+                match until {
+                    Some(until) => tokio::time::sleep_until(until).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = time_is_up => shared.board.abort.cancel(),
+                () = shared.winding_down.cancelled(), if until.is_none() => {
+                    until = Some(tokio::time::Instant::now() + self.drain);
+                }
+                command = commands.recv(), if open => match command {
+                    Some(Command::Drain) => {
+                        if !shared.closing.is_cancelled() {
+                            self.note(EventKind::Run, "takes no more documents in and finishes what is in hand");
+                        }
+                        shared.closing.cancel();
+                        until.get_or_insert(tokio::time::Instant::now() + self.drain);
+                    }
+                    Some(command) => self.obey(command).await,
+                    // Nobody can say more; a drain that is under way still has its limit.
+                    None => open = false,
+                },
+            }
+            if shared.board.is_aborted() || (!open && until.is_none()) {
+                break;
+            }
+        }
+    }
+
+    async fn obey(&self, command: Command) {
+        let shared = &self.shared;
+        match command {
+            Command::SetWidth { stage, width, by, why } => self.set_width(stage, width, by, why).await,
+            Command::Note { kind, stage, by, text } => {
+                shared.counters.events.add(Event { kind, stage, by, text, ..Event::default() });
+            }
+            Command::Retry { documents } => self.retry(documents).await,
+            Command::Pause => {
+                if !shared.paused.send_replace(true) {
+                    self.note(EventKind::Run, "paused: no document is taken in, what is in hand goes on");
+                }
+            }
+            Command::Resume => {
+                if shared.paused.send_replace(false) {
+                    self.note(EventKind::Run, "goes on");
+                }
+            }
+            Command::Stop => {
+                shared.closing.cancel();
+                shared.board.abort.cancel();
+            }
+            // Told apart above: it has a limit of time.
+            Command::Drain => {}
+        }
+    }
+
+    fn note(&self, kind: EventKind, text: &str) {
+        let (by, text) = ("run".to_owned(), text.to_owned());
+        self.shared.counters.events.add(Event { kind, by, text, ..Event::default() });
+    }
+
+    async fn set_width(&self, stage: String, width: usize, by: String, why: String) {
+        let Some((node, set)) = self.gates.iter().find(|(node, _)| *node.id == *stage) else { return };
+        let (min, max) = node.gate.bounds();
+        let (before, after) = (node.gate.width(), width.clamp(min, max));
+        let by = if by.is_empty() { "another program".to_owned() } else { by };
+        if after != width {
+            let text = format!("a width of {width} is out of its bounds, {min} to {max}");
+            self.shared.counters.events.add(Event {
+                kind: EventKind::Note,
+                stage: stage.clone(),
+                by: by.clone(),
+                text,
+                ..Event::default()
+            });
+        }
+        // A stage that has ended has no width to change.
+        if after != before && set.send(after).await.is_ok() {
+            let (from, to) = (Some(before), Some(after));
+            let event = Event { kind: EventKind::Width, stage, by, text: why, from, to, ..Event::default() };
+            self.shared.counters.events.add(event);
+        }
+    }
+
+    /// Has documents tried again: by this run where their source still takes documents in, otherwise by the next.
+    async fn retry(&self, documents: Vec<(String, SourceItem)>) {
+        let Some(memory) = self.shared.memory.get() else { return };
+        if let Err(error) = memory.reopen(documents.iter().map(|(_, item)| item)).await {
+            return self.shared.halt(&"engine".into(), error);
+        }
+        let many = if documents.len() == 1 { "document is" } else { "documents are" };
+        self.note(EventKind::Run, &format!("{} {many} tried again", documents.len()));
+        for (source, item) in documents {
+            let door = self.doors.iter().find(|(id, _)| **id == *source).or(self.doors.first());
+            if let Some((_, door)) = door {
+                // Where it is closed the document stays open in the ledger, which is what the next run looks at.
+                let _ = door.find_from_outside(item);
+            }
+        }
+    }
+}
