@@ -8,14 +8,15 @@ use docmill_api::{MEMBER_MARK, Registry};
 use serde_json::{Value, json};
 
 use super::ENVIRONMENT;
+use super::carry_out::{State as StateDirectory, Work, carry_out, ledger_file};
 use super::pipeline_args::{CONFIGURATION, Format, PipelineArgs, columns, refuse_usage};
 use super::progress::Ui;
-use super::run::{State as StateDirectory, Work, carry_out, exit_code, ledger_file};
+use super::run::exit_code;
 use super::socket;
 use crate::control::Command;
 use crate::ledger::{Change, Entry, Ledger, LedgerError, State};
 use crate::plan::Plan;
-use crate::report::{self, Report, printable, render};
+use crate::report::{self, printable, render};
 use crate::runtime::{StateError, StateLock, item_of};
 
 /// Lists the documents that failed, tells why, tries them again or drops them.
@@ -213,7 +214,7 @@ fn retry(args: &RetryArgs, registry: &Registry, out: &mut dyn Write, err: &mut d
         Ok(ran) => ran,
         Err(code) => return Ok(code),
     };
-    let report = Report::new(&ran.view.snapshot(), ran.view.tally(), ran.host, false);
+    let report = ran.report(false);
     match args.format {
         Format::Text => write!(out, "{}", render(&report))?,
         Format::Json => writeln!(out, "{}", serde_json::to_string(&report)?)?,

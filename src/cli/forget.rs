@@ -4,12 +4,13 @@ use std::io::Write;
 
 use docmill_api::{Registry, SourceItem};
 
+use super::carry_out::{State, Work, carry_out};
 use super::failed::{choose, complain};
 use super::pipeline_args::{CONFIGURATION, PipelineArgs};
 use super::progress::Ui;
-use super::run::{State, Work, carry_out, exit_code};
+use super::run::exit_code;
 use crate::ledger::Entry;
-use crate::report::{self, Report, printable};
+use crate::report::{self, printable};
 use crate::runtime::item_of;
 
 /// Deletes documents from the store and from what is remembered.
@@ -87,7 +88,7 @@ pub fn run(args: &Args, registry: &Registry, out: &mut dyn Write, err: &mut dyn 
         Ok(ran) => ran,
         Err(code) => return Ok(code),
     };
-    let report = Report::new(&ran.view.snapshot(), ran.view.tally(), ran.host, false);
+    let report = ran.report(false);
     for failure in &report.failures {
         writeln!(err, "error: {}: {}", printable(&failure.document), printable(&failure.error))?;
     }

@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand. The only place that prints.
 
 pub mod ask;
+mod carry_out;
 pub mod check;
 pub mod completions;
 pub mod config;
@@ -18,6 +19,7 @@ pub mod man;
 mod open;
 pub mod pipeline_args;
 pub mod progress;
+mod recorder;
 pub mod run;
 pub mod schema;
 pub mod search;

@@ -2,25 +2,18 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use anyhow::Context;
-use docmill_api::{Registry, SourceItem, StageError};
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::mpsc;
+use docmill_api::Registry;
 
 use super::ENVIRONMENT;
+use super::carry_out::{State, Work, carry_out};
 use super::dry_run;
 use super::pipeline_args::{CONFIGURATION, Format, PipelineArgs, refuse_usage};
-use super::progress::{Progress, Ui};
-use super::services;
-use super::socket::Socket;
-use crate::control::Command;
-use crate::ledger::Ledger;
-use crate::monitor::HostUse;
-use crate::plan::{Plan, Role};
+use super::progress::Ui;
+use crate::plan::Role;
 use crate::report::{Report, render};
-use crate::runtime::{BuildError, RunEnd, RunHandle, RuntimeOptions, StateLock, Topology, View, WorkerProgram};
+use crate::runtime::RunEnd;
 
 /// The exit code of a run that was interrupted; what it left can be taken up again.
 const INTERRUPTED: u8 = 130;
@@ -56,6 +49,10 @@ pub struct Args {
     /// Adds to the JSON report what became of every document
     #[arg(long)]
     results: bool,
+    /// Records the run: snapshots and events as JSON lines, for `docmill report` and `docmill top --replay`. The last 20 runs
+    /// are kept in the state directory in any case
+    #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
+    record: Option<PathBuf>,
     /// Says what a run would do and stores nothing: counts what is listed, and reads a sample to estimate tokens and time
     #[arg(long, conflicts_with_all = ["report", "results", "watch"])]
     pub(super) dry_run: bool,
@@ -95,7 +92,13 @@ pub fn run(mut args: Args, registry: &Registry, out: &mut dyn Write, err: &mut d
         Ok(state) => state,
         Err(code) => return Ok(code),
     };
-    let work = Work { inputs: args.positionals.clone(), given: None, prune: args.prune, results: args.results };
+    let work = Work {
+        inputs: args.positionals.clone(),
+        prune: args.prune,
+        results: args.results,
+        record: args.record.clone(),
+        ..Work::default()
+    };
     let ran = match carry_out(loaded.plan, registry, &state, work, args.ui, err)? {
         Ok(ran) => ran,
         Err(code) => return Ok(code),
@@ -103,7 +106,7 @@ pub fn run(mut args: Args, registry: &Registry, out: &mut dyn Write, err: &mut d
     if ran.view.snapshot().documents.seen == 0 && matches!(ran.end, RunEnd::Completed) {
         writeln!(err, "warning: nothing to do: the source listed no document")?;
     }
-    let report = Report::new(&ran.view.snapshot(), ran.view.tally(), ran.host, args.results);
+    let report = ran.report(args.results);
     print(&report, &args, out)?;
     let tally = ran.view.tally();
     tell_of_remembered(tally.remembered, err)?;
@@ -112,93 +115,6 @@ pub fn run(mut args: Args, registry: &Registry, out: &mut dyn Write, err: &mut d
         writeln!(err, "{} {documents} no longer there: the rows were deleted", tally.gone)?;
     }
     exit_code(&ran.end, &report, args.max_failed, err)
-}
-
-/// The state directory in the hands of this process, which is the one that writes it.
-pub(super) struct State {
-    _lock: StateLock,
-    pub(super) ledger: Arc<Ledger>,
-}
-
-impl State {
-    /// Opens it, or says on `err` why not and gives the exit code.
-    ///
-    /// # Errors
-    /// `err` cannot be written.
-    pub(super) fn open(plan: &Plan, fresh: bool, err: &mut dyn Write) -> anyhow::Result<Result<Self, u8>> {
-        let lock = match StateLock::take(&plan.run.state) {
-            Ok(lock) => lock,
-            Err(error) => {
-                writeln!(err, "error: {error}")?;
-                return Ok(Err(ENVIRONMENT));
-            }
-        };
-        match Ledger::open_for(&ledger_file(plan), fresh, plan.run.durability) {
-            Ok(ledger) => Ok(Ok(Self { _lock: lock, ledger: Arc::new(ledger) })),
-            Err(error) => {
-                writeln!(err, "error: {error}")?;
-                writeln!(
-                    err,
-                    "hint: a full or read-only disk? then mend that and run again; a ledger that is broken is moved away, \
-                     and every document done again"
-                )?;
-                Ok(Err(ENVIRONMENT))
-            }
-        }
-    }
-}
-
-/// Where a pipeline's ledger is.
-pub(super) fn ledger_file(plan: &Plan) -> PathBuf {
-    plan.run.state.join("ledger.db")
-}
-
-/// Which documents a run is over, and what it does with them.
-#[derive(Debug, Default)]
-pub(super) struct Work {
-    pub(super) inputs: Vec<String>,
-    pub(super) given: Option<Vec<(String, SourceItem)>>,
-    pub(super) prune: bool,
-    pub(super) results: bool,
-}
-
-/// Runs a pipeline to its end, or says on `err` what this machine lacks and gives the exit code.
-///
-/// # Errors
-/// The event loop cannot start, or `err` cannot be written.
-pub(super) fn carry_out(
-    plan: Plan,
-    registry: &Registry,
-    state: &State,
-    work: Work,
-    ui: Ui,
-    err: &mut dyn Write,
-) -> anyhow::Result<Result<Ran, u8>> {
-    let services = services::open(&plan);
-    let options = RuntimeOptions {
-        services: services.clone(),
-        ledger: Some(Arc::clone(&state.ledger)),
-        worker: WorkerProgram::current().context("cannot tell which program is running")?,
-        inputs: work.inputs,
-        given: work.given,
-        prune: work.prune,
-        alone: false,
-        results: work.results,
-        watch_polls: false,
-    };
-    let event_loop = super::event_loop().context("cannot start the event loop")?;
-    let state = plan.run.state.clone();
-    let ran = event_loop.block_on(execute(plan, registry, &options, ui));
-    services::keep(&state, &services);
-    // What still blocks a thread (a step that ran out of time) is not waited for.
-    event_loop.shutdown_background();
-    match ran {
-        Ok(ran) => Ok(Ok(ran)),
-        Err(error) => {
-            writeln!(err, "error: {error}")?;
-            Ok(Err(ENVIRONMENT))
-        }
-    }
 }
 
 fn tell_of_remembered(remembered: u64, err: &mut dyn Write) -> std::io::Result<()> {
@@ -227,99 +143,6 @@ fn watch(pipeline: &mut PipelineArgs, registry: &Registry) -> bool {
         .collect();
     pipeline.set.extend(sources.iter().map(|id| format!("stages.{id}.watch=true")));
     !sources.is_empty()
-}
-
-/// A run that has ended.
-pub(super) struct Ran {
-    pub(super) end: RunEnd,
-    pub(super) view: View,
-    pub(super) host: HostUse,
-}
-
-async fn execute(plan: Plan, registry: &Registry, options: &RuntimeOptions, ui: Ui) -> Result<Ran, BuildError> {
-    let drain = docmill_api::units::Span(plan.run.drain);
-    // Before any work, so that no signal finds nobody listening.
-    let mut interrupts = Interrupts::listen()?;
-    let mut progress = Progress::new(ui);
-    let socket = Socket::bind(&plan.run.state);
-    if let Err(error) = &socket {
-        tracing::warn!(%error, "no control socket: other commands cannot reach this run");
-    }
-    let topology = tokio::select! {
-        topology = Topology::build(plan, registry, options) => topology?,
-        () = interrupts.next() => {
-            return Err(BuildError { stage: "run".into(), error: StageError::fatal("interrupted before any work") });
-        }
-    };
-    let handle = topology.run();
-    let view = handle.view();
-    let commands = handle.commands();
-    let told = async {
-        match &socket {
-            Ok(socket) => socket.serve(&commands).await,
-            Err(_) => std::future::pending().await,
-        }
-    };
-    let end = tokio::select! {
-        end = follow(handle, &view, &commands, &mut progress, (&mut interrupts, drain)) => end,
-        () = told => return Err(BuildError { stage: "run".into(), error: StageError::fatal("the control socket ended") }),
-    };
-    Ok(Ran { end, view, host: progress.finish() })
-}
-
-async fn follow(
-    handle: RunHandle,
-    view: &View,
-    commands: &mpsc::Sender<Command>,
-    progress: &mut Progress,
-    (interrupts, drain): (&mut Interrupts, docmill_api::units::Span),
-) -> RunEnd {
-    let ended = handle.wait();
-    tokio::pin!(ended);
-    let mut times = 0;
-    loop {
-        tokio::select! {
-            biased;
-            end = &mut ended => return end,
-            () = interrupts.next() => {
-                times += 1;
-                let (command, sentence) = if times == 1 {
-                    (Command::Drain, format!("stopping: finishing what is in hand, {drain} at most; once more to stop now"))
-                } else {
-                    (Command::Stop, "stopping now".to_owned())
-                };
-                progress.say(&sentence);
-                // A run that has just ended takes no command, and needs none.
-                let _ = commands.send(command).await;
-            }
-            () = progress.follow(view) => {}
-        }
-    }
-}
-
-/// Ctrl-C and requests to end, listened to from the start so that none is lost between two waits.
-struct Interrupts {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Interrupts {
-    fn listen() -> Result<Self, BuildError> {
-        let listen = |kind| {
-            signal(kind).map_err(|error| BuildError {
-                stage: "run".into(),
-                error: StageError::fatal(format!("cannot listen for signals: {error}")),
-            })
-        };
-        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
 }
 
 fn print(report: &Report, args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {

@@ -9,6 +9,7 @@ mod render;
 mod spans;
 #[cfg(test)]
 mod tests;
+mod write_back;
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ use docmill_api::Registry;
 
 pub use crate::plan::{Diagnostic, Diagnostics, Location, Origin, Place, RawPipeline, Severity};
 pub use render::{render, render_all, to_json};
+pub use write_back::{Rewritten, WriteBackError, set_widths};
 
 use crate::plan::codes;
 

@@ -137,6 +137,7 @@ impl NodeRuntime {
                 said = tokio::time::timeout(remaining, exchange) => said,
             };
             spent += start.elapsed();
+            self.counters.cpu(worker.cpu_since());
             match said {
                 Ok(Ok(Said::Output(output))) if output.document.id != record.document.id => {
                     let error = StageError::rejected("the stage worker answered for another document");

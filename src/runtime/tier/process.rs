@@ -18,7 +18,7 @@ use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 
-use crate::monitor::rss_of_process;
+use crate::monitor::{cpu_of_process, rss_of_process};
 
 /// Which program a child is: this one, unless a test or an embedding program says otherwise.
 #[derive(Clone, Debug)]
@@ -82,6 +82,8 @@ pub(crate) struct Worker {
     pipes: Vec<JoinHandle<()>>,
     /// How many documents it has worked on.
     served: u32,
+    /// CPU time of it that was told.
+    cpu_told: Duration,
     /// What it may use of memory.
     memory: Option<u64>,
 }
@@ -134,7 +136,7 @@ impl Worker {
         let pipes = [keep_last_words(child.stdout.take(), &words), keep_last_words(child.stderr.take(), &words)];
         let pipes = pipes.into_iter().flatten().collect();
         let socket = UnixStream::from_std(ours).map_err(|error| cannot(&error))?;
-        let mut worker = Self { child, socket, words, pipes, served: 0, memory: role.memory };
+        let mut worker = Self { child, socket, words, pipes, served: 0, cpu_told: Duration::ZERO, memory: role.memory };
         let built = tokio::time::timeout(START, worker.greet(role)).await;
         match built {
             Ok(Ok(())) => Ok(worker),
@@ -178,6 +180,14 @@ impl Worker {
         let is_large = self.served.is_multiple_of(MEASURED_EVERY)
             && self.memory.zip(self.child.id()).is_some_and(|(memory, pid)| rss_of_process(pid) > memory / 2);
         (!is_old && !is_large).then_some(self)
+    }
+
+    /// CPU time that it has used since this was asked last, as the system counts it: in hundredths of a second.
+    pub(crate) fn cpu_since(&mut self) -> Duration {
+        let used = self.child.id().map(|pid| Duration::from_secs_f64(cpu_of_process(pid))).unwrap_or_default();
+        let since = used.saturating_sub(self.cpu_told);
+        self.cpu_told = self.cpu_told.max(used);
+        since
     }
 
     /// Sends an input.

@@ -1,0 +1,223 @@
+//! Carries a run out for a command: opens what it needs, shows it, listens to signals and to other commands, and tells how
+//! it ended.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context;
+use docmill_api::{Registry, SourceItem, StageError};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+
+use super::ENVIRONMENT;
+use super::progress::{Progress, Ui};
+use super::recorder::Records;
+use super::services;
+use super::socket::Socket;
+use crate::control::Command;
+use crate::ledger::Ledger;
+use crate::monitor::HostUse;
+use crate::plan::Plan;
+use crate::report::Report;
+use crate::runtime::{BuildError, RunEnd, RunHandle, RuntimeOptions, StateLock, Topology, View, WorkerProgram};
+
+/// The state directory in the hands of this process, which is the one that writes it.
+pub(super) struct State {
+    _lock: StateLock,
+    pub(super) ledger: Arc<Ledger>,
+}
+
+impl State {
+    /// Opens it, or says on `err` why not and gives the exit code.
+    ///
+    /// # Errors
+    /// `err` cannot be written.
+    pub(super) fn open(plan: &Plan, fresh: bool, err: &mut dyn Write) -> anyhow::Result<Result<Self, u8>> {
+        let lock = match StateLock::take(&plan.run.state) {
+            Ok(lock) => lock,
+            Err(error) => {
+                writeln!(err, "error: {error}")?;
+                return Ok(Err(ENVIRONMENT));
+            }
+        };
+        match Ledger::open_for(&ledger_file(plan), fresh, plan.run.durability) {
+            Ok(ledger) => Ok(Ok(Self { _lock: lock, ledger: Arc::new(ledger) })),
+            Err(error) => {
+                writeln!(err, "error: {error}")?;
+                writeln!(
+                    err,
+                    "hint: a full or read-only disk? then mend that and run again; a ledger that is broken is moved away, \
+                     and every document done again"
+                )?;
+                Ok(Err(ENVIRONMENT))
+            }
+        }
+    }
+}
+
+/// Where a pipeline's ledger is.
+pub(super) fn ledger_file(plan: &Plan) -> PathBuf {
+    plan.run.state.join("ledger.db")
+}
+
+/// Which documents a run is over, and what it does with them.
+#[derive(Debug, Default)]
+pub(super) struct Work {
+    pub(super) inputs: Vec<String>,
+    pub(super) given: Option<Vec<(String, SourceItem)>>,
+    pub(super) prune: bool,
+    pub(super) results: bool,
+    /// Where the run is recorded besides its state directory.
+    pub(super) record: Option<PathBuf>,
+}
+
+/// Runs a pipeline to its end, or says on `err` what this machine lacks and gives the exit code.
+///
+/// # Errors
+/// The event loop cannot start, or `err` cannot be written.
+pub(super) fn carry_out(
+    plan: Plan,
+    registry: &Registry,
+    state: &State,
+    work: Work,
+    ui: Ui,
+    err: &mut dyn Write,
+) -> anyhow::Result<Result<Ran, u8>> {
+    let services = services::open(&plan);
+    let records = Records::open(&plan.run.state, work.record.as_deref())?;
+    let options = RuntimeOptions {
+        services: services.clone(),
+        ledger: Some(Arc::clone(&state.ledger)),
+        worker: WorkerProgram::current().context("cannot tell which program is running")?,
+        inputs: work.inputs,
+        given: work.given,
+        prune: work.prune,
+        alone: false,
+        results: work.results,
+        watch_polls: false,
+    };
+    let event_loop = super::event_loop().context("cannot start the event loop")?;
+    let state = plan.run.state.clone();
+    let ran = event_loop.block_on(execute(plan, registry, &options, ui, records));
+    services::keep(&state, &services);
+    // What still blocks a thread (a step that ran out of time) is not waited for.
+    event_loop.shutdown_background();
+    match ran {
+        Ok(ran) => Ok(Ok(ran)),
+        Err(error) => {
+            writeln!(err, "error: {error}")?;
+            Ok(Err(ENVIRONMENT))
+        }
+    }
+}
+
+/// A run that has ended.
+pub(super) struct Ran {
+    pub(super) end: RunEnd,
+    pub(super) view: View,
+    pub(super) host: HostUse,
+}
+
+impl Ran {
+    /// Its report, with what became of every document where that is wanted.
+    pub(super) fn report(&self, results: bool) -> Report {
+        Report::new(&self.view.snapshot(), self.view.tally(), self.host, results)
+    }
+}
+
+async fn execute(
+    plan: Plan,
+    registry: &Registry,
+    options: &RuntimeOptions,
+    ui: Ui,
+    records: Records,
+) -> Result<Ran, BuildError> {
+    let drain = docmill_api::units::Span(plan.run.drain);
+    // Before any work, so that no signal finds nobody listening.
+    let mut interrupts = Interrupts::listen()?;
+    let mut progress = Progress::new(ui);
+    let socket = Socket::bind(&plan.run.state);
+    if let Err(error) = &socket {
+        tracing::warn!(%error, "no control socket: other commands cannot reach this run");
+    }
+    let topology = tokio::select! {
+        topology = Topology::build(plan, registry, options) => topology?,
+        () = interrupts.next() => {
+            return Err(BuildError { stage: "run".into(), error: StageError::fatal("interrupted before any work") });
+        }
+    };
+    let handle = topology.run();
+    let view = handle.view();
+    let commands = handle.commands();
+    let published = view.published();
+    let recording = records.follow(&view.snapshot().run, published.clone());
+    let told = async {
+        match &socket {
+            Ok(socket) => socket.serve(&commands, &published).await,
+            Err(_) => std::future::pending().await,
+        }
+    };
+    let end = tokio::select! {
+        end = follow(handle, &view, &commands, &mut progress, (&mut interrupts, drain)) => end,
+        () = told => return Err(BuildError { stage: "run".into(), error: StageError::fatal("the control socket ended") }),
+    };
+    let ran = Ran { end, view, host: progress.finish() };
+    recording.finish(&ran.report(false));
+    Ok(ran)
+}
+
+async fn follow(
+    handle: RunHandle,
+    view: &View,
+    commands: &mpsc::Sender<Command>,
+    progress: &mut Progress,
+    (interrupts, drain): (&mut Interrupts, docmill_api::units::Span),
+) -> RunEnd {
+    let ended = handle.wait();
+    tokio::pin!(ended);
+    let mut times = 0;
+    loop {
+        tokio::select! {
+            biased;
+            end = &mut ended => return end,
+            () = interrupts.next() => {
+                times += 1;
+                let (command, sentence) = if times == 1 {
+                    (Command::Drain, format!("stopping: finishing what is in hand, {drain} at most; once more to stop now"))
+                } else {
+                    (Command::Stop, "stopping now".to_owned())
+                };
+                progress.say(&sentence);
+                // A run that has just ended takes no command, and needs none.
+                let _ = commands.send(command).await;
+            }
+            () = progress.follow(view) => {}
+        }
+    }
+}
+
+/// Ctrl-C and requests to end, listened to from the start so that none is lost between two waits.
+struct Interrupts {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Interrupts {
+    fn listen() -> Result<Self, BuildError> {
+        let listen = |kind| {
+            signal(kind).map_err(|error| BuildError {
+                stage: "run".into(),
+                error: StageError::fatal(format!("cannot listen for signals: {error}")),
+            })
+        };
+        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
