@@ -40,10 +40,15 @@ pub struct Report {
     pub rows: u64,
     /// Documents that came to an end, per second.
     pub documents_per_second: f64,
+    /// How long documents took from admission to their end, in milliseconds.
+    pub document_ms: ServiceTimes,
     /// The most memory that the process held.
     pub peak_rss_bytes: u64,
     /// CPU time of the process and its children.
     pub cpu_seconds: f64,
+    /// CPU time of that which the dashboard took, where there was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ui_cpu_seconds: Option<f64>,
     /// What bounded throughput.
     pub bottleneck: Bottleneck,
     /// By id.
@@ -120,9 +125,6 @@ impl Report {
     /// Puts a finished run into a report.
     #[must_use]
     pub fn new(snapshot: &Snapshot, tally: Tally, host: HostUse, with_results: bool) -> Self {
-        let ended = snapshot.documents.seen - snapshot.documents.unfinished;
-        #[expect(clippy::cast_precision_loss, reason = "a rate is shown, not reckoned with")]
-        let documents_per_second = if snapshot.seconds > 0.0 { ended as f64 / snapshot.seconds } else { 0.0 };
         let failures = tally.failures.into_iter().map(|ended| FailureReport {
             document: ended.document,
             stage: ended.stage,
@@ -146,9 +148,11 @@ impl Report {
             chunks: snapshot.chunks,
             tokens: snapshot.tokens,
             rows: snapshot.rows,
-            documents_per_second,
+            documents_per_second: snapshot.documents_per_second(),
+            document_ms: snapshot.document_ms,
             peak_rss_bytes: host.peak_rss_bytes,
             cpu_seconds: host.cpu_seconds,
+            ui_cpu_seconds: Some(snapshot.host.ui_cpu_seconds).filter(|seconds| *seconds > 0.0),
             bottleneck: bottleneck(snapshot),
             stages: snapshot.stages.iter().map(|stage| (stage.id.clone(), StageReport::new(stage))).collect(),
             services: snapshot.services.clone(),

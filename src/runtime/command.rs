@@ -15,17 +15,33 @@ use crate::monitor::{Event, EventKind};
 /// Who carries commands out, and on what.
 pub(super) struct Controller {
     pub(super) shared: Arc<Shared>,
-    /// The stages whose width can change, each with the way to who starts its workers.
-    pub(super) gates: Vec<(Arc<NodeRuntime>, mpsc::Sender<usize>)>,
+    /// The stages whose width can change.
+    pub(super) gates: Vec<Lever>,
     /// Where documents that are tried again come in, by source.
     pub(super) doors: Vec<(Arc<str>, Arc<Origin>)>,
     pub(super) drain: Duration,
 }
 
+/// What turns one stage's width.
+pub(super) struct Lever {
+    node: Arc<NodeRuntime>,
+    /// The way to who starts its workers.
+    set: mpsc::Sender<usize>,
+    /// The width that was asked for last: it may not be in force yet.
+    wanted: usize,
+}
+
+impl Lever {
+    pub(super) fn new(node: &Arc<NodeRuntime>, set: mpsc::Sender<usize>) -> Self {
+        let (min, max) = node.gate.bounds();
+        Self { node: Arc::clone(node), set, wanted: node.plan.width.start.clamp(min, max) }
+    }
+}
+
 impl Controller {
     /// Goes on until the run ends.
-    pub(super) async fn carry_out(self, mut commands: mpsc::Receiver<Command>) {
-        let shared = &self.shared;
+    pub(super) async fn carry_out(mut self, mut commands: mpsc::Receiver<Command>) {
+        let shared = Arc::clone(&self.shared);
         let (mut until, mut open) = (None, true);
         loop {
             let time_is_up = async {
@@ -58,8 +74,8 @@ impl Controller {
         }
     }
 
-    async fn obey(&self, command: Command) {
-        let shared = &self.shared;
+    async fn obey(&mut self, command: Command) {
+        let shared = Arc::clone(&self.shared);
         match command {
             Command::SetWidth { stage, width, by, why } => self.set_width(stage, width, by, why).await,
             Command::Note { kind, stage, by, text } => {
@@ -90,10 +106,11 @@ impl Controller {
         self.shared.counters.events.add(Event { kind, by, text, ..Event::default() });
     }
 
-    async fn set_width(&self, stage: String, width: usize, by: String, why: String) {
-        let Some((node, set)) = self.gates.iter().find(|(node, _)| *node.id == *stage) else { return };
-        let (min, max) = node.gate.bounds();
-        let (before, after) = (node.gate.width(), width.clamp(min, max));
+    async fn set_width(&mut self, stage: String, width: usize, by: String, why: String) {
+        let Some(lever) = self.gates.iter_mut().find(|lever| *lever.node.id == *stage) else { return };
+        let (min, max) = lever.node.gate.bounds();
+        let after = width.clamp(min, max);
+        let before = std::mem::replace(&mut lever.wanted, after);
         let by = if by.is_empty() { "another program".to_owned() } else { by };
         if after != width {
             let text = format!("a width of {width} is out of its bounds, {min} to {max}");
@@ -106,7 +123,7 @@ impl Controller {
             });
         }
         // A stage that has ended has no width to change.
-        if after != before && set.send(after).await.is_ok() {
+        if after != before && lever.set.send(after).await.is_ok() {
             let (from, to) = (Some(before), Some(after));
             let event = Event { kind: EventKind::Width, stage, by, text: why, from, to, ..Event::default() };
             self.shared.counters.events.add(event);

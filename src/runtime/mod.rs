@@ -55,7 +55,7 @@ pub use view::View;
 
 use crate::control::Command;
 use crate::ledger::Ledger;
-use command::Controller;
+use command::{Controller, Lever};
 use node::supervise;
 
 /// What a run is told besides its plan.
@@ -119,7 +119,7 @@ impl Topology {
         let mut tasks = Vec::new();
         for node in &nodes {
             let (set, changes) = mpsc::channel(16);
-            gates.push((Arc::clone(node), set));
+            gates.push(Lever::new(node, set));
             tasks.push(shared.spawn(supervise(Arc::clone(node), changes)));
         }
         shared.listing.store(intakes.len(), Relaxed);

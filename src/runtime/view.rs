@@ -13,7 +13,9 @@ use super::RunEnd;
 use super::build::Topology;
 use super::node::NodeRuntime;
 use super::shared::Shared;
-use crate::monitor::{HostSampler, RunState, Snapshot, StageCounters, StageSnapshot, Tally, VERSION, Window};
+use crate::monitor::{
+    HostSampler, HostSnapshot, RunState, Snapshot, StageCounters, StageSnapshot, Tally, VERSION, Window,
+};
 use crate::plan::{Isolation, Role, StagePlan};
 
 /// How often a snapshot is published: what a person can follow.
@@ -103,6 +105,7 @@ impl View {
                 .flat_map(|node| node.inlet.snapshots())
                 .collect(),
             services: self.shared.services.reports(),
+            host: HostSnapshot { ui_cpu_seconds: self.ui_cpu_seconds(), ..HostSnapshot::default() },
             failures: tally.latest.into(),
             events: counters.events.last(),
             ..Snapshot::default()
@@ -132,6 +135,10 @@ impl View {
         Duration::from_nanos(self.shared.counters.longest_poll.load(Relaxed))
     }
 
+    fn ui_cpu_seconds(&self) -> f64 {
+        Duration::from_nanos(self.shared.counters.ui_cpu.load(Relaxed)).as_secs_f64()
+    }
+
     fn state(&self) -> RunState {
         let shared = &self.shared;
         match shared.ended.get() {
@@ -149,7 +156,7 @@ impl View {
         let (host, window) = &mut *sampling;
         let mut snapshot = self.snapshot();
         snapshot.host = host.sample(snapshot.seconds);
-        snapshot.host.ui_cpu_seconds = Duration::from_nanos(self.shared.counters.ui_cpu.load(Relaxed)).as_secs_f64();
+        snapshot.host.ui_cpu_seconds = self.ui_cpu_seconds();
         window.fill_in(&mut snapshot);
         snapshot
     }

@@ -18,6 +18,7 @@ mod pool;
 mod reference;
 mod retry;
 mod scenarios;
+mod seen;
 mod stop;
 mod support;
 mod timeout;
