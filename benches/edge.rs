@@ -41,17 +41,7 @@ fn main() {
         let text = pipeline(round);
         let raw = config::parse("bench.toml", PathBuf::new(), text, &[], std::iter::empty(), &registry).unwrap();
         let plan = Plan::from_raw(&raw, &registry, Machine { cpus: 1 }).unwrap().0;
-        let options = RuntimeOptions {
-            services: docmill_api::Services::default(),
-            alone: false,
-            ledger: None,
-            worker: WorkerProgram::current().unwrap(),
-            inputs: Vec::new(),
-            given: None,
-            prune: false,
-            results: false,
-            watch_polls: false,
-        };
+        let options = RuntimeOptions::new(WorkerProgram::current().unwrap());
         let event_loop = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let (seconds, hops) = event_loop.block_on(async {
             let topology = Topology::build(plan, &registry, &options).await.unwrap();

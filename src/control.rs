@@ -1,7 +1,7 @@
 //! What can be said to a run: typed commands, the only way back into it. As JSON they come by the socket of a state
 //! directory as well.
 
-use docmill_api::SourceItem;
+use docmill_api::{SourceItem, async_trait};
 use serde::{Deserialize, Serialize};
 
 use crate::monitor::EventKind;
@@ -51,4 +51,12 @@ pub enum Command {
     Drain,
     /// Ends the run now: what is in hand stays unfinished.
     Stop,
+}
+
+/// When documents are taken in, where that is not left to the pipeline: a load test has a rate to keep.
+#[async_trait]
+pub trait Pace: std::fmt::Debug + Send + Sync {
+    /// Waits until the next document may be taken in. Called once for each, by several sources at a time; the future is
+    /// dropped when the run takes no more in, and no turn is used up by that.
+    async fn turn(&self);
 }

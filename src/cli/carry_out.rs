@@ -8,14 +8,14 @@ use std::sync::Arc;
 use anyhow::Context;
 use docmill_api::{Registry, SourceItem, StageError};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use super::ENVIRONMENT;
 use super::progress::{Progress, Ui};
 use super::recorder::Records;
 use super::services;
 use super::socket::Socket;
-use crate::control::Command;
+use crate::control::{Command, Pace};
 use crate::ledger::Ledger;
 use crate::monitor::HostUse;
 use crate::plan::Plan;
@@ -62,7 +62,7 @@ pub(super) fn ledger_file(plan: &Plan) -> PathBuf {
 }
 
 /// Which documents a run is over, and what it does with them.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Work {
     pub(super) inputs: Vec<String>,
     pub(super) given: Option<Vec<(String, SourceItem)>>,
@@ -70,7 +70,16 @@ pub(super) struct Work {
     pub(super) results: bool,
     /// Where the run is recorded besides its state directory.
     pub(super) record: Option<PathBuf>,
+    /// How many are under way at once, where it is not left to the runtime.
+    pub(super) places: Option<Arc<Semaphore>>,
+    /// When they are taken in.
+    pub(super) pace: Option<Arc<dyn Pace>>,
+    /// Told on the event loop that the run has begun.
+    pub(super) begun: Option<Begun>,
 }
+
+/// What is done once a run has begun.
+pub(super) type Begun = Box<dyn FnOnce(View, mpsc::Sender<Command>) + Send>;
 
 /// Runs a pipeline to its end, or says on `err` what this machine lacks and gives the exit code.
 ///
@@ -86,20 +95,23 @@ pub(super) fn carry_out(
 ) -> anyhow::Result<Result<Ran, u8>> {
     let services = services::open(&plan);
     let records = Records::open(&plan.run.state, work.record.as_deref())?;
-    let options = RuntimeOptions {
+    let worker = WorkerProgram::current().context("cannot tell which program is running")?;
+    let mut options = RuntimeOptions {
         services: services.clone(),
         ledger: Some(Arc::clone(&state.ledger)),
-        worker: WorkerProgram::current().context("cannot tell which program is running")?,
         inputs: work.inputs,
         given: work.given,
         prune: work.prune,
-        alone: false,
         results: work.results,
-        watch_polls: false,
+        pace: work.pace,
+        ..RuntimeOptions::new(worker)
     };
+    if let Some(places) = work.places {
+        options.places = places;
+    }
     let event_loop = super::event_loop().context("cannot start the event loop")?;
     let state = plan.run.state.clone();
-    let ran = event_loop.block_on(execute(plan, registry, &options, ui, records));
+    let ran = event_loop.block_on(execute(plan, registry, &options, ui, (records, work.begun)));
     services::keep(&state, &services);
     // What still blocks a thread (a step that ran out of time) is not waited for.
     event_loop.shutdown_background();
@@ -131,7 +143,7 @@ async fn execute(
     registry: &Registry,
     options: &RuntimeOptions,
     ui: Ui,
-    records: Records,
+    (records, begun): (Records, Option<Begun>),
 ) -> Result<Ran, BuildError> {
     let drain = docmill_api::units::Span(plan.run.drain);
     // Before any work, so that no signal finds nobody listening.
@@ -150,6 +162,9 @@ async fn execute(
     let handle = topology.run();
     let view = handle.view();
     let commands = handle.commands();
+    if let Some(begun) = begun {
+        begun(view.clone(), commands.clone());
+    }
     let published = view.published();
     let recording = records.follow(&view.snapshot().run, published.clone());
     let told = async {

@@ -73,17 +73,8 @@ pub(super) fn run(
     format: Format,
     (out, err): (&mut dyn Write, &mut dyn Write),
 ) -> anyhow::Result<u8> {
-    let options = RuntimeOptions {
-        services: docmill_api::Services::default(),
-        worker: WorkerProgram::current().context("cannot tell which program is running")?,
-        ledger: None,
-        inputs: Vec::new(),
-        given: None,
-        prune: false,
-        alone: true,
-        results: true,
-        watch_polls: false,
-    };
+    let worker = WorkerProgram::current().context("cannot tell which program is running")?;
+    let options = RuntimeOptions { alone: true, results: true, ..RuntimeOptions::new(worker) };
     let event_loop = super::event_loop().context("cannot start the event loop")?;
     let rehearsed = event_loop.block_on(async {
         let listing = list(plan, registry, inputs).await.map_err(|error| error.to_string())?;

@@ -61,6 +61,12 @@ impl Latencies {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         (ServiceTimes::of(&all.0), all.1.clone())
     }
+
+    /// All times in microseconds: the difference between two moments is what lies between them.
+    #[must_use]
+    pub fn times(&self) -> Histogram<u64> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).0.clone()
+    }
 }
 
 #[cfg(test)]

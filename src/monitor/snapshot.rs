@@ -279,7 +279,8 @@ pub struct ServiceTimes {
 
 impl ServiceTimes {
     /// Those of a histogram in microseconds.
-    pub(super) fn of(times: &Histogram<u64>) -> Self {
+    #[must_use]
+    pub fn of(times: &Histogram<u64>) -> Self {
         #[expect(clippy::cast_precision_loss, reason = "a service time is shown, not reckoned with")]
         let ms = |micros: u64| (micros as f64) / 1000.0;
         let at = |quantile| ms(times.value_at_quantile(quantile));

@@ -5,7 +5,6 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 
 use docmill_api::{BuildContext, Node, Registry, Source, StageError};
-use tokio::sync::Semaphore;
 
 use super::RuntimeOptions;
 use super::again::Again;
@@ -14,7 +13,7 @@ use super::edge::{Inlet, Outlet};
 use super::gate::Gate;
 use super::given::Given;
 use super::gone::Noted;
-use super::intake::{IN_FLIGHT, Intake};
+use super::intake::Intake;
 use super::memory::Memory;
 use super::node::{Job, NodeRuntime, SinkHandle};
 use super::settle::Store;
@@ -57,7 +56,6 @@ impl Topology {
         let shared = Arc::new(Shared::new(plan.run.durability, budget, pool, options));
         let mut edges = Edges::open(&plan);
         let mut topology = Self { plan, shared, intakes: Vec::new(), nodes: Vec::new(), stores: Vec::new() };
-        let places = Arc::new(Semaphore::new(IN_FLIGHT));
         let sequence = Arc::new(AtomicU64::new(0));
         // Sinks first: a store that is not ours is refused before anything else is opened.
         for index in (0..topology.plan.stages.len()).rev() {
@@ -70,7 +68,7 @@ impl Topology {
                 _ => build_node(&topology.plan, &stage, registry, options).await?,
             };
             let ends = edges.take(index);
-            topology.place(stage, node, ends, options, &places, &sequence);
+            topology.place(stage, node, ends, options, &sequence);
         }
         for store in &topology.stores {
             let barrier = store.barrier(&topology.shared).await;
@@ -95,7 +93,6 @@ impl Topology {
         node: Node,
         (inlet, outlet): (Inlet, Outlet),
         options: &RuntimeOptions,
-        places: &Arc<Semaphore>,
         sequence: &Arc<AtomicU64>,
     ) {
         let id: Arc<str> = plan.id.as_str().into();
@@ -110,7 +107,8 @@ impl Topology {
                     counters,
                     shared,
                     fingerprint: self.plan.fingerprint,
-                    places: Arc::clone(places),
+                    places: Arc::clone(&options.places),
+                    pace: options.pace.clone(),
                     origin: Arc::default(),
                     sequence: Arc::clone(sequence),
                     listed: Noted::default(),

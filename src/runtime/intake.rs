@@ -20,6 +20,7 @@ use super::origin::{Doorstop, Origin};
 use super::retry::{Next, Patience};
 use super::shared::{Shared, Turn};
 use super::tier::cpu::message_of;
+use crate::control::Pace;
 use crate::ledger::State;
 use crate::monitor::{Cause, Ended, RunCounters, StageCounters};
 use crate::plan::StagePlan;
@@ -40,6 +41,7 @@ pub(crate) struct Intake {
     pub(crate) shared: Arc<Shared>,
     pub(crate) fingerprint: Digest,
     pub(crate) places: Arc<Semaphore>,
+    pub(crate) pace: Option<Arc<dyn Pace>>,
     pub(crate) origin: Arc<Origin>,
     /// Shared by all sources of a run.
     pub(crate) sequence: Arc<AtomicU64>,
@@ -133,6 +135,10 @@ impl Intake {
             self.look_ahead(source, waiting).await?;
         }
         let Waiting { document, item, past, door } = waiting.pop_front()?;
+        // Only now that there is a document: the end of a listing has no turn to wait for.
+        if let Some(pace) = &self.pace {
+            pace.turn().await;
+        }
         let sequence = self.sequence.fetch_add(1, Relaxed) + 1;
         let bytes = self.admission(&document);
         let start = Instant::now();

@@ -43,7 +43,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use docmill_api::{Services, SourceItem, StageError};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 pub use build::{BuildError, Topology};
@@ -53,7 +53,7 @@ pub use tier::child::serve as serve_stage_worker;
 pub use tier::process::WorkerProgram;
 pub use view::View;
 
-use crate::control::Command;
+use crate::control::{Command, Pace};
 use crate::ledger::Ledger;
 use command::{Controller, Lever};
 use node::supervise;
@@ -79,6 +79,31 @@ pub struct RuntimeOptions {
     pub results: bool,
     /// Whether to note the longest poll of any task, for a test that the event loop is never blocked.
     pub watch_polls: bool,
+    /// One permit for each document that may be under way at once; whoever holds some of them makes it fewer.
+    pub places: Arc<Semaphore>,
+    /// When documents are taken in; as soon as there is room where nothing is said.
+    pub pace: Option<Arc<dyn Pace>>,
+}
+
+impl RuntimeOptions {
+    /// Those of a run that does what its plan says and remembers nothing: no ledger, the documents that the sources list,
+    /// 16,384 of them under way at most.
+    #[must_use]
+    pub fn new(worker: WorkerProgram) -> Self {
+        Self {
+            worker,
+            ledger: None,
+            inputs: Vec::new(),
+            given: None,
+            services: Services::default(),
+            prune: false,
+            alone: false,
+            results: false,
+            watch_polls: false,
+            places: Arc::new(Semaphore::new(intake::IN_FLIGHT)),
+            pace: None,
+        }
+    }
 }
 
 /// How a run ended.

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use hdrhistogram::Histogram;
 use tokio::sync::watch;
 
 use super::RunEnd;
@@ -127,6 +128,12 @@ impl View {
     #[must_use]
     pub fn tally(&self) -> Tally {
         self.shared.counters.tally(|tally| tally.clone())
+    }
+
+    /// How long the documents took that have come to an end so far, in microseconds.
+    #[must_use]
+    pub fn document_times(&self) -> Histogram<u64> {
+        self.shared.counters.latencies.times()
     }
 
     /// The longest poll of any task by CPU time, where polls are watched.

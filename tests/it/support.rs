@@ -39,17 +39,7 @@ pub(crate) fn worker() -> WorkerProgram {
 }
 
 pub(crate) fn options() -> RuntimeOptions {
-    RuntimeOptions {
-        worker: worker(),
-        ledger: None,
-        inputs: Vec::new(),
-        given: None,
-        services: docmill_api::Services::default(),
-        prune: false,
-        alone: false,
-        results: true,
-        watch_polls: true,
-    }
+    RuntimeOptions { results: true, watch_polls: true, ..RuntimeOptions::new(worker()) }
 }
 
 /// Builds and starts a pipeline.

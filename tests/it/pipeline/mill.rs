@@ -107,17 +107,7 @@ impl Mill {
     pub(crate) async fn run(&self) -> Ran {
         let worker =
             WorkerProgram { program: PROGRAM.into(), arguments: vec!["stage-worker".into()], variables: Vec::new() };
-        let options = RuntimeOptions {
-            services: docmill_api::Services::default(),
-            worker,
-            ledger: None,
-            inputs: Vec::new(),
-            given: None,
-            prune: false,
-            alone: false,
-            results: false,
-            watch_polls: false,
-        };
+        let options = RuntimeOptions::new(worker);
         let topology = Topology::build(self.plan(), &self.registry, &options).await;
         let ran = finish(topology.unwrap_or_else(|error| panic!("{error}")).run()).await;
         assert!(matches!(ran.end, RunEnd::Completed), "{:?}", ran.end);
