@@ -10,7 +10,9 @@ use super::fields::{self, Checker};
 use super::graph::{self, Graph};
 use super::providers::{self, Providers};
 use super::raw::RawPipeline;
-use super::{AskPlan, Plan, ProviderPlan, Role, RunSettings, StagePlan, codes, fingerprint, run_table, settings};
+use super::{
+    AskPlan, Plan, ProviderPlan, Role, RunSettings, StagePlan, UiPlan, codes, fingerprint, run_table, settings, ui,
+};
 
 /// What a plan has to know of the machine: it is told, so that it does not look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,10 +22,10 @@ pub struct Machine {
 }
 
 /// Tables of a later version: refused by name, because a table that is read over in silence is a lie.
-const LATER: &[&str] = &["serve", "ui", "queue", "blobs"];
+const LATER: &[&str] = &["serve", "queue", "blobs"];
 
 /// The tables that there are.
-const TABLES: &[&str] = &["run", "stages", "providers", "ask"];
+const TABLES: &[&str] = &["run", "stages", "providers", "ask", "ui"];
 
 impl Plan {
     /// Checks a configuration and makes a plan of it, with the warnings.
@@ -41,6 +43,7 @@ impl Plan {
         let run = run_table::read(&mut cx, machine);
         let providers = providers::read(&mut cx, registry);
         let ask = providers::read_ask(&mut cx, &providers, registry);
+        let ui = ui::read(&mut cx);
         let drafts = read_stages(&mut cx, (registry, &providers), machine);
         let graph = graph::check(&mut cx, &drafts, registry);
         let embeddings = embeddings(&mut cx, &drafts, &graph);
@@ -49,7 +52,7 @@ impl Plan {
         let found = Diagnostics::new(cx.found);
         match stages {
             Some(stages) if !failed => {
-                let services = (providers.plans(), ask);
+                let services = (providers.plans(), ask, ui);
                 Ok((plan(raw, run, stages, services), found.into_vec()))
             }
             _ => Err(found),
@@ -61,12 +64,12 @@ fn plan(
     raw: &RawPipeline,
     run: RunSettings,
     stages: Vec<StagePlan>,
-    (providers, ask): (Vec<ProviderPlan>, Option<AskPlan>),
+    (providers, ask, ui): (Vec<ProviderPlan>, Option<AskPlan>, UiPlan),
 ) -> Plan {
     let sinks = stages.iter().filter(|stage| stage.role == Role::Sink).map(|stage| stage.fingerprint).collect();
     let name =
         std::path::Path::new(&raw.file).file_name().map_or_else(String::new, |name| name.to_string_lossy().into());
-    Plan { name, base: raw.base.clone(), run, stages, providers, ask, fingerprint: fingerprint::pipeline(sinks) }
+    Plan { name, base: raw.base.clone(), run, stages, providers, ask, ui, fingerprint: fingerprint::pipeline(sinks) }
 }
 
 /// Refuses tables that are not known, or not yet.
@@ -84,7 +87,7 @@ fn top_level(cx: &mut Checker<'_>) {
         let help = match fields::nearest(name, TABLES) {
             _ if is_stage => format!("a stage stands under `stages`: `[stages.{name}]`"),
             Some(other) => format!("did you mean `{other}`?"),
-            None => "the tables are `[run]`, `[stages.NAME]`, `[providers.NAME]` and `[ask]`".into(),
+            None => "the tables are `[run]`, `[stages.NAME]`, `[providers.NAME]`, `[ask]` and `[ui]`".into(),
         };
         let what = if value.is_object() { "table" } else { "key" };
         cx.error(codes::UNKNOWN_TABLE, place, format!("unknown {what} `{name}`"), Some(help));
@@ -214,7 +217,7 @@ pub fn resolved(raw: &RawPipeline, plan: &Plan, registry: &Registry) -> Value {
     }
     let run = raw.values.get("run").cloned().unwrap_or_default();
     let mut all = Map::from_iter([("run".to_owned(), run)]);
-    for name in ["providers", "ask"] {
+    for name in ["providers", "ask", "ui"] {
         if let Some(table) = raw.values.get(name) {
             all.insert(name.to_owned(), table.clone());
         }

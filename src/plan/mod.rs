@@ -19,6 +19,7 @@ mod run_table;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod ui;
 mod width;
 
 use std::path::PathBuf;
@@ -37,6 +38,7 @@ pub use providers::{ASK_DOCUMENTS, AskPlan, ProviderPlan, ask_fields};
 pub use raw::{Origin, RawPipeline, Spans, dotted, locate};
 pub use run_table::{MAX_THREADS, run_defaults, run_fields};
 pub use settings::{EngineField, engine_fields, engine_specs, role};
+pub use ui::{AlertPlan, UiPlan, ui_fields};
 pub use width::MAX as MAX_WIDTH;
 
 /// The most records that one edge may hold: a queue is there to ride out unevenness, not to store a pile.
@@ -57,6 +59,8 @@ pub struct Plan {
     pub providers: Vec<ProviderPlan>,
     /// Who answers questions, where `[ask]` says so.
     pub ask: Option<AskPlan>,
+    /// How a run is shown.
+    pub ui: UiPlan,
     /// Of all that changes the rows.
     pub fingerprint: Digest,
 }
