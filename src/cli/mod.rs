@@ -26,6 +26,7 @@ pub mod search;
 mod services;
 pub mod simulate;
 mod socket;
+mod width_file;
 pub mod stages;
 
 use std::io::{self, IsTerminal, Write};
