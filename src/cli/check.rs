@@ -101,7 +101,8 @@ fn row(plan: &Plan, stage: &StagePlan) -> Vec<String> {
 /// The width at the start, and what may become of it.
 fn width(stage: &StagePlan) -> String {
     match stage.width {
-        Width { start, auto: true, .. } => format!("auto ({start})"),
+        Width { start, min: 1, max: 256, auto: true } => format!("auto ({start})"),
+        Width { min, max, auto: true, .. } => format!("auto ({min}..{max})"),
         Width { start, max, .. } if max == start => start.to_string(),
         Width { start, min: 1, max: 256, .. } => start.to_string(),
         Width { start, min, max, .. } => format!("{start} ({min}..{max})"),

@@ -172,7 +172,7 @@ mod tests {
             let first = crate::plan::fakes::plan_with(PIPELINE, &sets, &[]).expect("good").0;
             let shape = |plan: &plan::Plan| serde_json::to_value(&plan.stages).expect("JSON");
             assert_eq!(again.fingerprint, first.fingerprint);
-            assert_eq!(shape(&again)[3]["width"], json!({ "start": 2, "min": 2, "max": 3, "auto": false }));
+            assert_eq!(shape(&again)[3]["width"], json!({ "start": 2, "min": 2, "max": 3, "auto": true }));
             assert_eq!(shape(&again)[3]["config"], shape(&first)[3]["config"]);
         }
     }

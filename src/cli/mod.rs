@@ -26,8 +26,8 @@ pub mod search;
 mod services;
 pub mod simulate;
 mod socket;
-mod width_file;
 pub mod stages;
+mod width_file;
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;

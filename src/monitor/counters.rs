@@ -131,16 +131,15 @@ impl StageCounters {
 
     fn hands(&self) -> (Vec<Hand>, usize) {
         let of = |place: &Mutex<Option<(Instant, Arc<Document>)>>| {
-            let hand = place.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            hand.map(|(since, document)| (since.elapsed(), document))
+            place.lock().unwrap_or_else(PoisonError::into_inner).clone()
         };
-        let mut hands: Vec<(Duration, Arc<Document>)> = self.hands.0.iter().filter_map(of).collect();
+        let mut hands: Vec<(Instant, Arc<Document>)> = self.hands.0.iter().filter_map(of).collect();
         let all = hands.len();
-        hands.sort_unstable_by_key(|(time, _)| std::cmp::Reverse(*time));
+        hands.sort_unstable_by_key(|(since, _)| *since);
         hands.truncate(HANDS);
         let shown = hands
             .into_iter()
-            .map(|(time, document)| Hand { document: document.uri.clone(), seconds: time.as_secs_f64() });
+            .map(|(since, document)| Hand { document: document.uri.clone(), seconds: since.elapsed().as_secs_f64() });
         (shown.collect(), all)
     }
 

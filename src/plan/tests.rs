@@ -88,7 +88,7 @@ fn widths_start_and_stay_as_written() {
         plan(&text).expect("a good width").0.stage("download").expect("there").width
     };
     assert_eq!(width("width = 32"), Width { start: 32, min: 1, max: 256, auto: false });
-    assert_eq!(width("width = { min = 4, max = 64 }"), Width { start: 4, min: 4, max: 64, auto: false });
+    assert_eq!(width("width = { min = 4, max = 64 }"), Width { start: 4, min: 4, max: 64, auto: true });
     assert_eq!(width("width = \"auto\""), Width { start: 8, min: 1, max: 256, auto: true }, "as the kind proposes");
     assert_eq!(width(""), Width { start: 8, min: 1, max: 256, auto: false });
     let plan = good();

@@ -11,9 +11,10 @@ pub const MAX: usize = 256;
 
 const EXPECTED: &str = "a whole number from 1 to 256, \"auto\", or { min = 1, max = 8 }";
 
-/// A number is the start and may be changed between 1 and 256. `{ min, max }` bounds the change and starts at `min`:
-/// growing acts at once and costs nothing, while starting too wide takes memory and permits before anything is known.
-/// `"auto"` starts at what the kind proposes, for the CPU tier at the number of CPUs, and is the tuner's from there.
+/// A number is the start, and a person may change it between 1 and 256. `{ min, max }` and `"auto"` hand the width to the
+/// tuner: the one within bounds and from `min` on, since growing acts at once and costs nothing, while starting too wide takes
+/// memory and permits before anything is known; the other from what the kind proposes, for the CPU tier from the number of
+/// CPUs.
 pub(super) fn read(
     cx: &mut Checker<'_>,
     scope: &Scope<'_>,
@@ -80,5 +81,5 @@ fn bounds(cx: &mut Checker<'_>, scope: &Scope<'_>, given: Option<&Value>, path: 
         cx.error(codes::OUT_OF_RANGE, cx.raw.value(path), message, help);
         return None;
     }
-    Some(Width { start: min, min, max, auto: false })
+    Some(Width { start: min, min, max, auto: min < max })
 }
