@@ -33,8 +33,10 @@ pub struct AlertPlan {
     pub queue_full: Duration,
     /// Nothing has come out of a stage with work in hand for so long.
     pub stalled: Duration,
-    /// So large a share of the records of the last seconds failed.
+    /// So large a share of a stage's records fails.
     pub error_rate: f64,
+    /// So large a share of a model service's calls is refused.
+    pub throttled: f64,
     /// So large a share of the memory that may be used is in use.
     pub memory: f64,
     /// A worker has had one document in hand for so long.
@@ -50,7 +52,8 @@ impl Default for UiPlan {
             alerts: AlertPlan {
                 queue_full: Duration::from_secs(30),
                 stalled: Duration::from_secs(30),
-                error_rate: 0.05,
+                error_rate: 0.1,
+                throttled: 0.2,
                 memory: 0.85,
                 slow_document: Duration::from_secs(60),
             },
@@ -94,7 +97,13 @@ fn alert_fields() -> Vec<FieldSpec> {
             json!("30s"),
             "Nothing has come out of a stage with work in hand for so long.",
         ),
-        FieldSpec::new("error_rate", share(), json!(0.05), "So large a share of a stage's records fail, from 0 to 1."),
+        FieldSpec::new("error_rate", share(), json!(0.1), "So large a share of a stage's records fail, from 0 to 1."),
+        FieldSpec::new(
+            "throttled",
+            share(),
+            json!(0.2),
+            "So large a share of a model service's calls is refused, from 0 to 1.",
+        ),
         FieldSpec::new("memory", share(), json!(0.85), "So large a share of the memory that may be used is in use."),
         FieldSpec::new(
             "slow_document",
@@ -134,6 +143,7 @@ pub(super) fn read(cx: &mut Checker<'_>) -> UiPlan {
             queue_full: time("queue_full", usual.alerts.queue_full),
             stalled: time("stalled", usual.alerts.stalled),
             error_rate: share("error_rate", usual.alerts.error_rate),
+            throttled: share("throttled", usual.alerts.throttled),
             memory: share("memory", usual.alerts.memory),
             slow_document: time("slow_document", usual.alerts.slow_document),
         },
