@@ -15,6 +15,7 @@ pub mod filter_args;
 pub mod forget;
 pub mod graph;
 pub mod init;
+pub mod load;
 pub mod man;
 mod open;
 pub mod pipeline_args;
@@ -41,6 +42,8 @@ use crate::report::printable;
 
 /// The exit code of an environment in which the command cannot work: key, disk, server, store. Resumable.
 pub const ENVIRONMENT: u8 = 4;
+/// The exit code of a load test that missed a threshold.
+pub const THRESHOLD: u8 = 5;
 
 /// Turns a pile of documents into a searchable vector store.
 #[derive(Debug, Parser)]
@@ -60,6 +63,7 @@ Exit codes:
   2    usage: an unknown command, option or name
   3    configuration: `docmill check` shows every complaint
   4    environment: store, disk, network, key; the same command takes it up again (`docmill doctor`)
+  5    `docmill load` missed a threshold
   130  interrupted; the same command takes it up again
 
 Configuration: built-in defaults, the file, DOCMILL_SECTION__KEY variables, --set; the last wins.
@@ -93,6 +97,8 @@ enum Command {
     Forget(forget::Args),
     /// Prints the vectors that the pipeline's model gives to texts
     Embed(embed::Args),
+    /// Loads a pipeline with made-up documents, at a rate or a number at once, and compares what it does with thresholds
+    Load(load::Args),
     /// Simulates a model service, for load tests and tuning without paying
     Simulate(simulate::Args),
     /// Looks whether this machine has what a pipeline needs, and how to mend what it lacks
@@ -155,6 +161,7 @@ pub fn main_with(register: impl FnOnce(&mut Registry)) -> ExitCode {
         Command::Man(args) => man::run(&args, &mut out),
         Command::Init(args) => init::run(&args, &registry, &mut out, &mut err),
         Command::Embed(args) => embed::run(&args, &registry, &mut out, &mut err),
+        Command::Load(args) => load::run(args, &registry, &mut out, &mut err),
         Command::Simulate(args) => simulate::run(&args, &mut out, &mut err),
         Command::Doctor(args) => doctor::run(&args, &registry, &mut out, &mut err),
         Command::Schema(args) => schema::run(&args, &registry, &mut out),

@@ -1,0 +1,216 @@
+//! Conducts a load test while its run goes on: sets places at the beginning of a step, marks what was reached at its middle
+//! and its end, and has the run end after the last.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context;
+use docmill_api::async_trait;
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::time::Instant;
+
+use super::super::run::Begun;
+use crate::control::{Command, Pace};
+use crate::load::measure::{Mark, Meter, Results};
+use crate::load::places::Places;
+use crate::load::profile::{Clock, Step};
+use crate::monitor::{Recorder, Snapshot, host_use};
+use crate::report::Report;
+use crate::runtime::View;
+
+/// The pace of a clock.
+#[derive(Debug)]
+pub(super) struct Paced(pub(super) Arc<Clock>);
+
+#[async_trait]
+impl Pace for Paced {
+    async fn turn(&self) {
+        self.0.turn().await;
+    }
+}
+
+/// Conducts a test.
+pub(super) struct Conductor {
+    clock: Arc<Clock>,
+    places: Arc<Places>,
+    notes: Arc<Mutex<Notes>>,
+}
+
+/// What is noted while the run goes on.
+#[derive(Default)]
+struct Notes {
+    meter: Meter,
+    recorder: Option<Recorder<BufWriter<File>>>,
+    /// What came in the way of recording.
+    problem: Option<io::Error>,
+    told_to_end: bool,
+}
+
+/// How often it is looked whether all documents have ended, where a step lasts until then.
+const LOOK: Duration = Duration::from_millis(20);
+
+impl Conductor {
+    /// Prepares for a test.
+    ///
+    /// # Errors
+    /// The recording cannot be begun.
+    pub(super) fn new(clock: Arc<Clock>, record: Option<&Path>) -> anyhow::Result<Self> {
+        let most = clock.profile().most_at_once();
+        let first = clock.profile().steps().first().and_then(|step| step.at_once).unwrap_or(most);
+        let recorder = record.map(|path| {
+            let begin = File::create(path).and_then(|file| Recorder::begin(BufWriter::new(file)));
+            begin.with_context(|| format!("cannot write the recording `{}`", path.display()))
+        });
+        let notes = Notes { recorder: recorder.transpose()?, ..Notes::default() };
+        Ok(Self { clock, places: Arc::new(Places::new(most, first)), notes: Arc::new(Mutex::new(notes)) })
+    }
+
+    /// Where the run takes its places from.
+    pub(super) fn places(&self) -> Arc<Semaphore> {
+        self.places.semaphore()
+    }
+
+    /// What is done once the run has begun: conducts it, beside it.
+    pub(super) fn begin(&self) -> Begun {
+        let (clock, places, notes) = (Arc::clone(&self.clock), Arc::clone(&self.places), Arc::clone(&self.notes));
+        Box::new(move |view, commands| {
+            let published = view.published();
+            let run = Conducted { clock, places, notes, view, commands, published };
+            tokio::spawn(run.conduct());
+        })
+    }
+
+    /// What was measured, once the run has ended; and whether it ended because the last step was over. Ends the recording
+    /// with the report.
+    ///
+    /// # Errors
+    /// `err` cannot be written.
+    pub(super) fn finish(self, view: &View, report: &Report, err: &mut dyn Write) -> io::Result<(Results, bool)> {
+        let mut notes = noting(&self.notes);
+        let Notes { meter, recorder, problem, told_to_end } = std::mem::take(&mut *notes);
+        let recorded = match (problem, recorder) {
+            (Some(problem), _) => Err(problem),
+            (None, Some(mut recorder)) => {
+                // The last snapshot says how the run ended.
+                recorder.add(&view.published().borrow()).and_then(|()| recorder.finish(report))
+            }
+            (None, None) => Ok(()),
+        };
+        if let Err(error) = recorded {
+            writeln!(err, "warning: the recording broke off: {error}")?;
+        }
+        Ok((meter.finish(&mark(view)), told_to_end))
+    }
+}
+
+fn noting(notes: &Mutex<Notes>) -> MutexGuard<'_, Notes> {
+    notes.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn mark(view: &View) -> Mark {
+    Mark { snapshot: view.snapshot(), times: view.document_times(), cpu_seconds: host_use().cpu_seconds }
+}
+
+/// A run that is conducted.
+struct Conducted {
+    clock: Arc<Clock>,
+    places: Arc<Places>,
+    notes: Arc<Mutex<Notes>>,
+    view: View,
+    commands: mpsc::Sender<Command>,
+    published: watch::Receiver<Arc<Snapshot>>,
+}
+
+/// The run has ended.
+struct Ended;
+
+impl Conducted {
+    async fn conduct(mut self) {
+        if self.steps().await.is_ok() {
+            noting(&self.notes).told_to_end = true;
+            // A run that has just ended takes no command, and needs none.
+            let _ = self.commands.send(Command::Drain).await;
+        }
+        while self.look().await.is_ok() {}
+    }
+
+    /// Goes through the steps; ends with `Ok` where all of them had their time.
+    async fn steps(&mut self) -> Result<(), Ended> {
+        let mut at = self.clock.begin();
+        let clock = Arc::clone(&self.clock);
+        for step in clock.profile().steps() {
+            self.set_places(step);
+            noting(&self.notes).meter.begin(*step, mark(&self.view));
+            let Some(lasts) = step.lasts else { return self.to_the_last_document().await };
+            self.until(at + lasts / 2).await?;
+            noting(&self.notes).meter.half(mark(&self.view));
+            at += lasts;
+            self.until(at).await?;
+        }
+        self.over();
+        Ok(())
+    }
+
+    /// Where there become fewer, that takes as long as the documents do that are under way; the step begins meanwhile.
+    fn set_places(&self, step: &Step) {
+        let places = Arc::clone(&self.places);
+        let number = step.at_once.unwrap_or(self.clock.profile().most_at_once());
+        tokio::spawn(async move { places.set(number).await });
+    }
+
+    fn over(&self) {
+        noting(&self.notes).meter.over(mark(&self.view));
+    }
+
+    async fn until(&mut self, moment: Instant) -> Result<(), Ended> {
+        loop {
+            let last = self.view.snapshot();
+            if last.listed && last.documents.unfinished == 0 {
+                // There are no more documents, and nothing to wait for.
+                self.over();
+                return Err(Ended);
+            }
+            let pause = (Instant::now() + 10 * LOOK).min(moment);
+            tokio::select! {
+                () = tokio::time::sleep_until(pause) => if Instant::now() >= moment { return Ok(()) },
+                looked = self.look() => looked?,
+            }
+        }
+    }
+
+    async fn to_the_last_document(&mut self) -> Result<(), Ended> {
+        loop {
+            let last = self.view.snapshot();
+            if last.listed && last.documents.unfinished == 0 {
+                self.over();
+                return Err(Ended);
+            }
+            tokio::select! {
+                () = tokio::time::sleep(LOOK) => {}
+                looked = self.look() => looked?,
+            }
+        }
+    }
+
+    /// Waits for the next snapshot and notes what is in it.
+    async fn look(&mut self) -> Result<(), Ended> {
+        self.published.changed().await.map_err(|_| Ended)?;
+        let snapshot = Arc::clone(&self.published.borrow_and_update());
+        let mut notes = noting(&self.notes);
+        notes.meter.look(snapshot.host.rss_bytes + snapshot.host.children_rss_bytes);
+        if snapshot.state.is_over() {
+            // The last one is recorded when the report is there.
+            return Err(Ended);
+        }
+        if let Some(recorder) = &mut notes.recorder
+            && let Err(error) = recorder.add(&snapshot)
+        {
+            notes.recorder = None;
+            notes.problem = Some(error);
+        }
+        Ok(())
+    }
+}
