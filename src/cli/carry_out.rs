@@ -15,6 +15,7 @@ use super::progress::{Progress, Ui};
 use super::recorder::Records;
 use super::services;
 use super::socket::Socket;
+use super::tuner::Tuner;
 use crate::control::{Command, Pace};
 use crate::ledger::Ledger;
 use crate::monitor::HostUse;
@@ -70,6 +71,8 @@ pub(super) struct Work {
     pub(super) results: bool,
     /// Where the run is recorded besides its state directory.
     pub(super) record: Option<PathBuf>,
+    /// The state directory whose runs it is kept with, where that is not its own.
+    pub(super) kept_in: Option<PathBuf>,
     /// How many are under way at once, where it is not left to the runtime.
     pub(super) places: Option<Arc<Semaphore>>,
     /// When they are taken in.
@@ -94,7 +97,7 @@ pub(super) fn carry_out(
     err: &mut dyn Write,
 ) -> anyhow::Result<Result<Ran, u8>> {
     let services = services::open(&plan);
-    let records = Records::open(&plan.run.state, work.record.as_deref())?;
+    let records = Records::open(work.kept_in.as_deref().unwrap_or(&plan.run.state), work.record.as_deref())?;
     let worker = WorkerProgram::current().context("cannot tell which program is running")?;
     let mut options = RuntimeOptions {
         services: services.clone(),
@@ -146,6 +149,7 @@ async fn execute(
     (records, begun): (Records, Option<Begun>),
 ) -> Result<Ran, BuildError> {
     let drain = docmill_api::units::Span(plan.run.drain);
+    let mut tuner = Tuner::new(&plan);
     // Before any work, so that no signal finds nobody listening.
     let mut interrupts = Interrupts::listen()?;
     let mut progress = Progress::new(ui);
@@ -175,7 +179,10 @@ async fn execute(
     };
     let end = tokio::select! {
         end = follow(handle, &view, &commands, &mut progress, (&mut interrupts, drain)) => end,
-        () = told => return Err(BuildError { stage: "run".into(), error: StageError::fatal("the control socket ended") }),
+        _ = futures::future::join(tuner.tune(&published, &commands), told) => {
+            let error = StageError::fatal("what goes on beside the run has ended before it");
+            return Err(BuildError { stage: "run".into(), error });
+        }
     };
     let ran = Ran { end, view, host: progress.finish() };
     recording.finish(&ran.report(false));

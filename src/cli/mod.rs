@@ -28,6 +28,7 @@ mod services;
 pub mod simulate;
 mod socket;
 pub mod stages;
+mod tuner;
 mod width_file;
 
 use std::io::{self, IsTerminal, Write};

@@ -1,24 +1,19 @@
 //! Conducts a load test while its run goes on: sets places at the beginning of a step, marks what was reached at its middle
 //! and its end, and has the run end after the last.
 
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
-use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use anyhow::Context;
 use docmill_api::async_trait;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::Instant;
 
-use super::super::run::Begun;
+use super::super::carry_out::Begun;
 use crate::control::{Command, Pace};
 use crate::load::measure::{Mark, Meter, Results};
 use crate::load::places::Places;
 use crate::load::profile::{Clock, Step};
-use crate::monitor::{Recorder, Snapshot, host_use};
-use crate::report::Report;
+use crate::monitor::{Snapshot, host_use};
 use crate::runtime::View;
 
 /// The pace of a clock.
@@ -43,9 +38,6 @@ pub(super) struct Conductor {
 #[derive(Default)]
 struct Notes {
     meter: Meter,
-    recorder: Option<Recorder<BufWriter<File>>>,
-    /// What came in the way of recording.
-    problem: Option<io::Error>,
     told_to_end: bool,
 }
 
@@ -54,18 +46,10 @@ const LOOK: Duration = Duration::from_millis(20);
 
 impl Conductor {
     /// Prepares for a test.
-    ///
-    /// # Errors
-    /// The recording cannot be begun.
-    pub(super) fn new(clock: Arc<Clock>, record: Option<&Path>) -> anyhow::Result<Self> {
+    pub(super) fn new(clock: Arc<Clock>) -> Self {
         let most = clock.profile().most_at_once();
         let first = clock.profile().steps().first().and_then(|step| step.at_once).unwrap_or(most);
-        let recorder = record.map(|path| {
-            let begin = File::create(path).and_then(|file| Recorder::begin(BufWriter::new(file)));
-            begin.with_context(|| format!("cannot write the recording `{}`", path.display()))
-        });
-        let notes = Notes { recorder: recorder.transpose()?, ..Notes::default() };
-        Ok(Self { clock, places: Arc::new(Places::new(most, first)), notes: Arc::new(Mutex::new(notes)) })
+        Self { clock, places: Arc::new(Places::new(most, first)), notes: Arc::default() }
     }
 
     /// Where the run takes its places from.
@@ -83,26 +67,10 @@ impl Conductor {
         })
     }
 
-    /// What was measured, once the run has ended; and whether it ended because the last step was over. Ends the recording
-    /// with the report.
-    ///
-    /// # Errors
-    /// `err` cannot be written.
-    pub(super) fn finish(self, view: &View, report: &Report, err: &mut dyn Write) -> io::Result<(Results, bool)> {
-        let mut notes = noting(&self.notes);
-        let Notes { meter, recorder, problem, told_to_end } = std::mem::take(&mut *notes);
-        let recorded = match (problem, recorder) {
-            (Some(problem), _) => Err(problem),
-            (None, Some(mut recorder)) => {
-                // The last snapshot says how the run ended.
-                recorder.add(&view.published().borrow()).and_then(|()| recorder.finish(report))
-            }
-            (None, None) => Ok(()),
-        };
-        if let Err(error) = recorded {
-            writeln!(err, "warning: the recording broke off: {error}")?;
-        }
-        Ok((meter.finish(&mark(view)), told_to_end))
+    /// What was measured, once the run has ended; and whether it ended because the last step was over.
+    pub(super) fn finish(self, view: &View) -> (Results, bool) {
+        let Notes { meter, told_to_end } = std::mem::take(&mut *noting(&self.notes));
+        (meter.finish(&mark(view)), told_to_end)
     }
 }
 
@@ -199,18 +167,7 @@ impl Conducted {
     async fn look(&mut self) -> Result<(), Ended> {
         self.published.changed().await.map_err(|_| Ended)?;
         let snapshot = Arc::clone(&self.published.borrow_and_update());
-        let mut notes = noting(&self.notes);
-        notes.meter.look(snapshot.host.rss_bytes + snapshot.host.children_rss_bytes);
-        if snapshot.state.is_over() {
-            // The last one is recorded when the report is there.
-            return Err(Ended);
-        }
-        if let Some(recorder) = &mut notes.recorder
-            && let Err(error) = recorder.add(&snapshot)
-        {
-            notes.recorder = None;
-            notes.problem = Some(error);
-        }
-        Ok(())
+        noting(&self.notes).meter.look(snapshot.host.rss_bytes + snapshot.host.children_rss_bytes);
+        if snapshot.state.is_over() { Err(Ended) } else { Ok(()) }
     }
 }

@@ -22,15 +22,15 @@ pub use args::Args;
 use self::conduct::{Conductor, Paced};
 use self::docs::Documents;
 use self::redirect::Scratch;
+use super::carry_out::{Ran, State, Work, carry_out};
 use super::pipeline_args::{CONFIGURATION, Format, Loaded, refuse_usage};
-use super::run::{Ran, State, Work, carry_out, exit_code};
+use super::run::exit_code;
 use super::{ENVIRONMENT, THRESHOLD};
 use crate::load::measure::{Results, knee};
 use crate::load::profile::{Clock, Profile};
 use crate::load::stages;
 use crate::load::threshold::Verdict;
 use crate::plan::Plan;
-use crate::report::Report;
 use crate::runtime::RunEnd;
 
 /// Loads the pipeline and tells what it did.
@@ -44,7 +44,7 @@ pub fn run(mut args: Args, registry: &Registry, out: &mut dyn Write, err: &mut d
         Err(problem) => return refuse_usage(&problem, err),
     };
     let Some(Loaded { plan, .. }) = args.pipeline.load_or_complain(registry, err)? else { return Ok(CONFIGURATION) };
-    for path in [&args.report, &args.record].into_iter().flatten() {
+    if let Some(path) = &args.report {
         // Before the work: a file that cannot be written is not to be found out after it.
         std::fs::File::create(path).with_context(|| format!("cannot write `{}`", path.display()))?;
     }
@@ -66,18 +66,19 @@ pub fn run(mut args: Args, registry: &Registry, out: &mut dyn Write, err: &mut d
     let people: &mut dyn Write = if args.format == Format::Text { &mut *out } else { &mut *err };
     show::before(&documents, &changed.told, &profile, people)?;
     people.flush()?;
-    let (ran, results) = match load(&args, profile, changed.plan, &registry, err)? {
+    let (ran, results) = match load(&args, profile, (changed.plan, &plan.run.state), &registry, err)? {
         Ok(loaded) => loaded,
         Err(code) => return Ok(code),
     };
     tell(&args, &documents, &ran, &results, (out, err))
 }
 
-/// Runs the test, or says on `err` why it cannot be and gives the exit code.
+/// Runs the test, or says on `err` why it cannot be and gives the exit code. Its recording is kept with those of the
+/// pipeline's own runs, whose state directory is `kept_in`.
 fn load(
     args: &Args,
     profile: Profile,
-    plan: Plan,
+    (plan, kept_in): (Plan, &Path),
     registry: &Registry,
     err: &mut dyn Write,
 ) -> anyhow::Result<Result<(Ran, Results), u8>> {
@@ -86,19 +87,20 @@ fn load(
         Err(code) => return Ok(Err(code)),
     };
     let clock = Arc::new(Clock::new(profile));
-    let conductor = Conductor::new(Arc::clone(&clock), args.record.as_deref())?;
+    let conductor = Conductor::new(Arc::clone(&clock));
     let work = Work {
         pace: Some(Arc::new(Paced(clock))),
         places: Some(conductor.places()),
         begun: Some(conductor.begin()),
+        record: args.record.clone(),
+        kept_in: Some(kept_in.to_owned()),
         ..Work::default()
     };
     let mut ran = match carry_out(plan, registry, &state, work, args.ui, err)? {
         Ok(ran) => ran,
         Err(code) => return Ok(Err(code)),
     };
-    let report = Report::new(&ran.view.snapshot(), ran.view.tally(), ran.host, false);
-    let (results, told_to_end) = conductor.finish(&ran.view, &report, err)?;
+    let (results, told_to_end) = conductor.finish(&ran.view);
     // The last step was over, and so the run was told to take nothing more in: that is its end.
     if told_to_end && matches!(ran.end, RunEnd::Drained) {
         ran.end = RunEnd::Completed;
@@ -114,7 +116,7 @@ fn tell(
     results: &Results,
     (out, err): (&mut dyn Write, &mut dyn Write),
 ) -> anyhow::Result<u8> {
-    let report = Report::new(&ran.view.snapshot(), ran.view.tally(), ran.host, false);
+    let report = ran.report(false);
     let verdicts: Vec<Verdict> = args.thresholds.iter().map(|threshold| threshold.verdict(&results.measured)).collect();
     let knee = knee(&results.stretches);
     let json = show::json(args, documents, results, (&verdicts, knee), &report)?;
