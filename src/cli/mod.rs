@@ -20,7 +20,9 @@ pub mod man;
 mod open;
 pub mod pipeline_args;
 pub mod progress;
+mod recorded;
 mod recorder;
+pub mod report;
 pub mod run;
 pub mod schema;
 pub mod search;
@@ -100,6 +102,8 @@ enum Command {
     Embed(embed::Args),
     /// Loads a pipeline with made-up documents, at a rate or a number at once, and compares what it does with thresholds
     Load(load::Args),
+    /// Reports on a recorded run: what bounded it, over time, against another run
+    Report(report::Args),
     /// Simulates a model service, for load tests and tuning without paying
     Simulate(simulate::Args),
     /// Looks whether this machine has what a pipeline needs, and how to mend what it lacks
@@ -163,6 +167,7 @@ pub fn main_with(register: impl FnOnce(&mut Registry)) -> ExitCode {
         Command::Init(args) => init::run(&args, &registry, &mut out, &mut err),
         Command::Embed(args) => embed::run(&args, &registry, &mut out, &mut err),
         Command::Load(args) => load::run(args, &registry, &mut out, &mut err),
+        Command::Report(args) => report::run(&args, &registry, &mut out, &mut err),
         Command::Simulate(args) => simulate::run(&args, &mut out, &mut err),
         Command::Doctor(args) => doctor::run(&args, &registry, &mut out, &mut err),
         Command::Schema(args) => schema::run(&args, &registry, &mut out),

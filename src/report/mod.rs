@@ -1,5 +1,7 @@
-//! A run's report: version 1 of a format that other programs read. JSON here; words for people in `text.rs`.
+//! A run's report: version 1 of a format that other programs read. JSON here; words for people in `text.rs`; what a
+//! recording tells of a whole run, or of two, in `recorded/`.
 
+pub mod recorded;
 mod text;
 
 use std::collections::BTreeMap;
