@@ -11,6 +11,7 @@ mod meter;
 mod outcomes;
 mod planner;
 mod shares;
+pub mod simulate;
 mod visits;
 mod what_if;
 
