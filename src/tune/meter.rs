@@ -13,7 +13,7 @@ const SECONDS: f64 = 2.0;
 const CALLS: u64 = 20;
 /// After so many seconds a window counts for 1/e of a new one: long enough that documents of all sizes are in it, short
 /// enough that other documents show within a minute.
-const MEMORY: f64 = 20.0;
+const MEMORY: f64 = 30.0;
 /// How many windows are kept for the spread.
 const KEPT: usize = 30;
 
@@ -223,12 +223,10 @@ impl Meter {
             taken.push((*rate, *length));
         }
         let mean = taken.iter().map(|(rate, length)| rate * length).sum::<f64>() / span;
-        // Chance alone, if documents ended independently: they come more evenly, so this is the upper side.
+        // Chance alone, if documents ended independently. They come more evenly than that where a stage is busy all the
+        // time, and in bursts of a batch; the spread of a few windows says too little to go below it.
         let chance = (mean.max(1.0 / span) / span).sqrt();
-        let spread = taken.iter().map(|(rate, _)| (rate - mean).powi(2)).sum::<f64>();
-        let many = taken.len() as f64;
-        let seen = if taken.len() > 2 { (spread / (many - 1.0) / many).sqrt() } else { chance };
-        (span > 0.0).then_some((mean, seen.max(0.02 * mean)))
+        (span > 0.0).then_some((mean, chance.max(0.02 * mean)))
     }
 
     /// Forgets the rates: they were those of other widths.
@@ -238,7 +236,7 @@ impl Meter {
 
     /// What follows from what was measured so far; none before the first window.
     pub(super) fn estimate(&self, snapshot: &Snapshot) -> Option<Estimate> {
-        let (rate, _) = self.rate(10.0)?;
+        let (rate, _) = self.rate(MEMORY)?;
         let stages = self.stages.iter().zip(&snapshot.stages).map(|(meter, stage)| meter.estimate(stage));
         Some(Estimate::new(snapshot, stages.collect(), rate, self.overhead.unwrap_or(0.0), self.memory_held))
     }

@@ -22,6 +22,7 @@ mod seen;
 mod stop;
 mod support;
 mod timeout;
+mod tune;
 mod unchanged;
 mod width;
 

@@ -22,7 +22,7 @@ const TIGHT: f64 = 0.9;
 /// A stage whose output waits for room so much of the time is not widened, whatever the reckoning says.
 const BLOCKED: f64 = 0.5;
 /// Between two narrowings so many seconds pass. They bring no throughput: nothing presses.
-const NARROW_EVERY: f64 = 90.0;
+const NARROW_EVERY: f64 = 120.0;
 /// Less than this share of what was expected of a change is nothing,
 const EFFECT: f64 = 0.1;
 /// which is believed if what was expected is so many times the error of what was measured.
