@@ -74,7 +74,8 @@ pub(super) fn read(name: &str, pipeline: &PipelineArgs, registry: &Registry) -> 
 
 fn find(name: &str, pipeline: &PipelineArgs, registry: &Registry) -> Result<PathBuf, NotFound> {
     let path = Path::new(name);
-    if path.is_file() {
+    // A pipe is read as well.
+    if path.exists() && !path.is_dir() {
         return Ok(path.to_owned());
     }
     if path.components().count() > 1 || path.extension().is_some() {

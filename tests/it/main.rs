@@ -16,6 +16,7 @@ mod paid;
 mod pipeline;
 mod pool;
 mod reference;
+mod report;
 mod retry;
 mod scenarios;
 mod seen;

@@ -11,7 +11,7 @@ use super::series::{Curve, Series};
 use super::stages::StageDigest;
 use super::statistics::Mean;
 use super::verdict::Verdict;
-use super::words::{clipped, rounded, span};
+use super::words::{clipped, rounded, rounded_rate, span};
 use crate::monitor::{DocumentCounts, Event, EventKind, Recording, RunState, ServiceTimes, SlowDocument, Snapshot};
 
 /// How many events a report has; single failures are no part of them.
@@ -180,7 +180,7 @@ impl Totals {
     fn of(last: &Snapshot) -> Self {
         Self {
             documents: last.documents,
-            documents_per_second: rounded(last.documents_per_second()),
+            documents_per_second: rounded_rate(last.documents_per_second()),
             bytes: last.bytes,
             chunks: last.chunks,
             tokens: last.tokens,

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::words::{float, number, rounded};
+use super::words::{float, number, rounded, rounded_rate};
 use crate::monitor::Snapshot;
 
 /// How many points a run has at most.
@@ -133,7 +133,7 @@ impl Series {
         for (from, to) in cut.pieces() {
             let looked = within(snapshots, from, to);
             let most = |of: fn(&Snapshot) -> u64| looked.iter().map(of).max().unwrap_or_default();
-            series.documents.push(rounded(documents.rate(from, to)));
+            series.documents.push(rounded_rate(documents.rate(from, to)));
             series.bytes.push(bytes.rate(from, to).round());
             series.tokens.push(tokens.rate(from, to).round());
             series.memory_used.push(most(|snapshot| snapshot.memory_used));

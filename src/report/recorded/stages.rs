@@ -201,7 +201,7 @@ impl StageSeries {
             series.blocked.push(shares.blocked);
             series.starved.push(shares.starved);
             series.queue.push(rounded(mean(stages().map(fill))));
-            series.width.push(stages().last().map_or(0, |stage| stage.width));
+            series.width.push(stages().next_back().map_or(0, |stage| stage.width));
         }
         series
     }

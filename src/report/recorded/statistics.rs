@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::series::Curve;
-use super::words::{number, percent, rate, rounded, signed};
+use super::words::{number, percent, rate, rounded, rounded_rate, signed};
 
 /// Fewer slots than this say nothing of how much throughput varies by itself.
 const FEWEST: usize = 5;
@@ -47,7 +47,7 @@ impl Mean {
         }
         let slots = slots(curve, from, to);
         Self {
-            per_second: rounded(curve.rate(from, to)),
+            per_second: rounded_rate(curve.rate(from, to)),
             seconds: rounded(seconds),
             error: (slots.len() >= FEWEST).then(|| standard_error(&slots)),
         }

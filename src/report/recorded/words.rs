@@ -23,6 +23,11 @@ pub(super) fn rounded(number: f64) -> f64 {
     if number.is_finite() { (number * 1000.0).round() / 1000.0 } else { 0.0 }
 }
 
+/// A rate with the digits that count, however slow it is.
+pub(super) fn rounded_rate(rate: f64) -> f64 {
+    if rate.abs() >= 1.0 || !rate.is_finite() { rounded(rate) } else { (rate * 1e6).round() / 1e6 }
+}
+
 /// Something per second, with three digits that count.
 pub(super) fn rate(rate: f64) -> String {
     match rate {
@@ -63,9 +68,12 @@ pub(super) fn clock(seconds: f64) -> String {
     if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
 }
 
-/// A share: `31 %`, and `0.2 %` where it is small.
+/// A share: `31 %`, `0.2 %` where it is small, and `< 0.1 %` where it is next to nothing.
 pub(super) fn percent(share: f64) -> String {
     let percent = 100.0 * share;
+    if percent > 0.0 && percent < 0.05 {
+        return "< 0.1 %".to_owned();
+    }
     if percent == 0.0 || percent.abs() >= 9.95 { format!("{percent:.0} %") } else { format!("{percent:.1} %") }
 }
 
@@ -73,7 +81,7 @@ pub(super) fn percent(share: f64) -> String {
 pub(super) fn signed(share: f64) -> String {
     let words = percent(share.abs());
     match share {
-        _ if words == "0 %" || words == "0.0 %" => "±0 %".to_owned(),
+        _ if words == "0 %" || words == "< 0.1 %" => "±0 %".to_owned(),
         share if share < 0.0 => format!("−{words}"),
         _ => format!("+{words}"),
     }
@@ -119,7 +127,7 @@ mod tests {
         assert_eq!([0.0, 0.25, 7.0, 73.14, 18_402.4].map(rate), ["0", "0.250", "7.00", "73.1", "18,402"]);
         assert_eq!([0.4, 59.97, 252.0, 3725.0].map(span), ["0.4 s", "1 min 00 s", "4 min 12 s", "1 h 02 min"]);
         assert_eq!([7.0, 252.0, 3730.0].map(clock), ["0:07", "4:12", "1:02:10"]);
-        assert_eq!([0.0, 0.0022, 0.31, 1.2].map(percent), ["0 %", "0.2 %", "31 %", "120 %"]);
+        assert_eq!([0.0, 0.0001, 0.0022, 0.31, 1.2].map(percent), ["0 %", "< 0.1 %", "0.2 %", "31 %", "120 %"]);
         assert_eq!([0.31, -0.05, 0.0001].map(signed), ["+31 %", "−5.0 %", "±0 %"]);
         assert_eq!([0.0, 0.214, 152.3, 2400.0].map(millis), ["–", "0.21 ms", "152 ms", "2.4 s"]);
     }

@@ -4,7 +4,7 @@ use super::super::super::size;
 use super::super::RecordedRun;
 use super::super::digest::Digest;
 use super::super::words::{clock, float, rate, span, whole};
-use super::svg::Frame;
+use super::svg::{Frame, tick};
 
 /// A chart over the page's whole width, and one over half of it.
 pub(super) const WIDE: f64 = 960.0;
@@ -20,7 +20,7 @@ pub(super) fn throughput(recorded: &RecordedRun) -> String {
     let other = vs.map(|vs| &vs.series.documents);
     let most = run.series.documents.iter().chain(other.into_iter().flatten()).copied().fold(0.0, f64::max);
     let mut frame = Frame::new((WIDE, 260.0), seconds, most * 1.02);
-    frame.values(rate);
+    frame.values(tick);
     frame.area("fill-1", run.series.step, &run.series.documents, run.seconds);
     if let Some(vs) = vs {
         frame.line("line-2 dashed", vs.series.step, &vs.series.documents, vs.seconds);
@@ -62,7 +62,8 @@ pub(super) fn memory(run: &Digest) -> String {
     // A budget or limit that is far away would press the rest flat: it is told in words.
     let near = |level: f64| level > 0.0 && level <= 2.5 * seen;
     let levels = [budget, limit].into_iter().filter(|level| near(*level)).fold(0.0, f64::max);
-    let mut frame = Frame::new((HALF, 220.0), run.seconds, seen.max(levels) * 1.02);
+    let most = seen.max(levels) * 1.02;
+    let mut frame = Frame::new((HALF, 220.0), run.seconds, most).of_bytes(most);
     frame.values(|value| size(whole(value)));
     frame.area("fill-1", run.series.step, &used, run.seconds);
     frame.line("line-1", run.series.step, &used, run.seconds);
@@ -89,8 +90,8 @@ pub(super) fn cpu(run: &Digest) -> String {
     let most = run.series.cpus.iter().copied().fold(0.0, f64::max);
     let all = run.totals.cpus;
     let near = all > 0.0 && all <= 4.0 * most.max(0.25);
-    let mut frame = Frame::new((HALF, 220.0), run.seconds, if near { most.max(all) } else { most } * 1.02);
-    frame.values(rate);
+    let mut frame = Frame::new((HALF, 220.0), run.seconds, if near { most.max(all) } else { most });
+    frame.values(tick);
     frame.area("fill-1", run.series.step, &run.series.cpus, run.seconds);
     frame.line("line-1", run.series.step, &run.series.cpus, run.seconds);
     if near {

@@ -115,7 +115,7 @@ pub(super) fn changes(run: &Digest) -> String {
             ready(brought),
         ]
     });
-    table("Changes of widths", &["#No.", "#at", "Stage", "#width", "Who, why", "What it brought"], rows)
+    table("Each change, and what it brought", &["#No.", "#at", "Stage", "#width", "Who, why", "What it brought"], rows)
 }
 
 /// What each stage did.
