@@ -147,8 +147,7 @@ impl Unit {
     fn show(self, value: f64) -> String {
         match self {
             Self::Time => time(value),
-            Self::Number if value.fract() == 0.0 => format!("{value:.0}"),
-            Self::Number => format!("{value:.2}"),
+            Self::Number => trimmed(value),
             Self::Share => format!("{}%", trimmed(100.0 * value)),
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bytes, which are whole")]
             Self::Bytes => Size(value as u64).to_string(),

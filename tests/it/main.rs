@@ -10,6 +10,7 @@ mod exec;
 mod found;
 mod layering;
 mod ledger_model;
+mod load;
 mod memory;
 mod paid;
 #[cfg(feature = "builtin")]
