@@ -17,6 +17,8 @@ pub struct Mark {
     pub times: Histogram<u64>,
     /// CPU time that process and children had used, in seconds.
     pub cpu_seconds: f64,
+    /// What process and children held, in bytes.
+    pub memory: u64,
 }
 
 /// A step that has begun.
@@ -63,12 +65,15 @@ pub struct Stretch {
     pub failed: u64,
     /// Documents under way at its end.
     pub under_way: u64,
-    /// How long the documents took that came to an end in it.
+    /// How long the documents took that came to an end in it; zeros where none did.
     pub document_ms: ServiceTimes,
     /// CPUs in use.
     pub cpus: f64,
     /// The most memory that process and children held together whenever it was looked, in bytes.
     pub memory: u64,
+    /// How long the second half was, in seconds.
+    #[serde(skip)]
+    pub half: f64,
     /// The run as if it had been this step alone, for what names a bottleneck.
     #[serde(skip)]
     pub seen: Snapshot,
@@ -87,11 +92,13 @@ pub struct Results {
 impl Meter {
     /// A step begins.
     pub fn begin(&mut self, step: Step, mark: Mark) {
-        self.begun.push(Begun { step, begin: mark, half: None, peak: 0 });
+        let peak = mark.memory;
+        self.begun.push(Begun { step, begin: mark, half: None, peak });
     }
 
     /// The middle of a step.
     pub fn half(&mut self, mark: Mark) {
+        self.look(mark.memory);
         if let Some(last) = self.begun.last_mut() {
             last.half = Some(mark);
         }
@@ -99,6 +106,7 @@ impl Meter {
 
     /// The last step is over, if it was not before.
     pub fn over(&mut self, mark: Mark) {
+        self.look(mark.memory);
         self.over.get_or_insert(mark);
     }
 
@@ -150,7 +158,7 @@ fn stretch(begun: &Begun, end: &Mark) -> Stretch {
     let (begin, whole) = (&begun.begin, between(&begun.begin, end));
     let second = between(begun.half.as_ref().unwrap_or(begin), end);
     let documents = &whole.snapshot.documents;
-    let taken_in = end.snapshot.documents.seen - begin.snapshot.documents.seen;
+    let taken_in = end.snapshot.documents.seen.saturating_sub(begin.snapshot.documents.seen);
     let seconds = whole.snapshot.seconds;
     Stretch {
         step: begun.step,
@@ -166,11 +174,12 @@ fn stretch(begun: &Begun, end: &Mark) -> Stretch {
         document_ms: if whole.times.is_empty() { ServiceTimes::default() } else { ServiceTimes::of(&whole.times) },
         cpus: share(whole.cpu_seconds, seconds),
         memory: begun.peak,
+        half: second.snapshot.seconds,
         seen: whole.snapshot,
     }
 }
 
-/// What happened from one mark to another.
+/// What happened from one mark to another. A document that failed and is tried again is failed no more: counts may fall.
 fn between(begin: &Mark, end: &Mark) -> Mark {
     let mut times = end.times.clone();
     // Both are of one run, and the later one has all that the earlier one has.
@@ -184,26 +193,31 @@ fn between(begin: &Mark, end: &Mark) -> Mark {
         ..after.clone()
     };
     let documents = &mut snapshot.documents;
-    documents.done -= before.documents.done;
-    documents.unchanged -= before.documents.unchanged;
-    documents.skipped -= before.documents.skipped;
-    documents.failed -= before.documents.failed;
-    documents.cancelled -= before.documents.cancelled;
+    documents.done = documents.done.saturating_sub(before.documents.done);
+    documents.unchanged = documents.unchanged.saturating_sub(before.documents.unchanged);
+    documents.skipped = documents.skipped.saturating_sub(before.documents.skipped);
+    documents.failed = documents.failed.saturating_sub(before.documents.failed);
+    documents.cancelled = documents.cancelled.saturating_sub(before.documents.cancelled);
     // Whoever is under way now: the sum has to hold.
-    documents.seen = after.documents.ended() - before.documents.ended() + documents.unfinished;
+    documents.seen = documents.done
+        + documents.unchanged
+        + documents.skipped
+        + documents.failed
+        + documents.cancelled
+        + documents.unfinished;
     for (stage, before_it) in snapshot.stages.iter_mut().zip(&before.stages) {
         subtract(stage, before_it, before.seconds, after.seconds);
     }
-    Mark { snapshot, times, cpu_seconds: (end.cpu_seconds - begin.cpu_seconds).max(0.0) }
+    Mark { snapshot, times, cpu_seconds: (end.cpu_seconds - begin.cpu_seconds).max(0.0), memory: end.memory }
 }
 
 fn subtract(stage: &mut StageSnapshot, before: &StageSnapshot, from: f64, to: f64) {
-    stage.input -= before.input;
-    stage.output -= before.output;
-    stage.calls -= before.calls;
-    stage.failed -= before.failed;
-    stage.retries -= before.retries;
-    stage.timeouts -= before.timeouts;
+    stage.input = stage.input.saturating_sub(before.input);
+    stage.output = stage.output.saturating_sub(before.output);
+    stage.calls = stage.calls.saturating_sub(before.calls);
+    stage.failed = stage.failed.saturating_sub(before.failed);
+    stage.retries = stage.retries.saturating_sub(before.retries);
+    stage.timeouts = stage.timeouts.saturating_sub(before.timeouts);
     stage.busy_seconds = (stage.busy_seconds - before.busy_seconds).max(0.0);
     stage.held_seconds = (stage.held_seconds - before.held_seconds).max(0.0);
     stage.blocked_seconds = (stage.blocked_seconds - before.blocked_seconds).max(0.0);
@@ -237,8 +251,8 @@ pub struct Knee {
     pub fell_behind: Option<usize>,
 }
 
-/// What of an offered rate has to come to an end in the second half of a step: less is falling behind. Batches and commits
-/// end several documents at a time.
+/// What of an offered rate has to come to an end in the second half of a step: less is falling behind, where it is more
+/// than chance. Documents end in batches, and of `n` of them the square root of `n` may well be on the other side of a mark.
 const KEPT: f64 = 0.95;
 
 /// What of the growth in documents at once has to show as throughput.
@@ -265,7 +279,8 @@ pub fn knee(stretches: &[Stretch]) -> Option<Knee> {
 
 fn falls_behind(stretch: &Stretch, before: Option<&Stretch>) -> bool {
     if let Some(offered) = stretch.step.rate {
-        return stretch.settled < KEPT * offered;
+        let wanted = offered * stretch.half;
+        return stretch.settled * stretch.half < (KEPT * wanted).min(wanted - wanted.sqrt());
     }
     let (Some(at_once), Some(before)) = (stretch.step.at_once, before) else { return false };
     let Some(less) = before.step.at_once.filter(|less| *less < at_once && before.settled > 0.0) else { return false };

@@ -247,3 +247,13 @@ fn what_cannot_be_is_refused_before_anything_is_made() {
     refused(&["--rate", "5/s", "--profile", "10/s for 1s"], "cannot be used with");
     refused(&["--median-size", "1B"], "out of bounds");
 }
+
+#[tokio::test]
+async fn documents_within_others_come_in_where_there_is_one_place() {
+    let places = Arc::new(Places::new(1, 1));
+    let text = chain("load-within", 5, &[("stages.fetch", "within = 3")]);
+    let options = RuntimeOptions { places: places.semaphore(), ..options() };
+    let topology = Topology::build(plan(&text), &registry(), &options).await;
+    let ran = tokio::time::timeout(Duration::from_secs(60), finish(topology.expect("the fakes are built").run())).await;
+    assert_eq!(ran.expect("it ends").snapshot.documents.done, 20);
+}

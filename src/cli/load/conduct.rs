@@ -79,7 +79,9 @@ fn noting(notes: &Mutex<Notes>) -> MutexGuard<'_, Notes> {
 }
 
 fn mark(view: &View) -> Mark {
-    Mark { snapshot: view.snapshot(), times: view.document_times(), cpu_seconds: host_use().cpu_seconds }
+    let used = host_use();
+    let memory = used.rss_bytes + used.children_rss_bytes;
+    Mark { snapshot: view.snapshot(), times: view.document_times(), cpu_seconds: used.cpu_seconds, memory }
 }
 
 /// A run that is conducted.

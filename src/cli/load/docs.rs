@@ -25,8 +25,11 @@ pub(super) struct Documents {
     pub(super) listing: PathBuf,
     /// How many different ones.
     pub(super) different: u64,
-    /// How many are taken in; without it as many as the steps have time for.
+    /// How many are taken in, where that is known before.
     pub(super) total: Option<u64>,
+    /// Whether they are listed for as long as the steps last. A listing that ended with the last one would cut the last
+    /// step short.
+    pub(super) endless: bool,
     /// By format, where they were made up.
     pub(super) made: Option<BTreeMap<Format, Made>>,
     /// Where they are kept and were there already.
@@ -57,12 +60,12 @@ pub(super) fn prepare(
     } else {
         list(args, plan, registry, scratch)?
     };
-    let last_is_open = profile.lasts().is_none();
+    documents.endless = profile.lasts().is_some();
     documents.total = match wanted {
         Some(wanted) => Some(wanted),
-        // The warm-up of an open step takes from the same documents.
-        None if last_is_open => Some(args.documents.unwrap_or(documents.different)),
-        None => None,
+        None if documents.endless => None,
+        // A warm-up takes from the same documents.
+        None => Some(args.documents.unwrap_or(documents.different)),
     };
     Ok(documents)
 }
@@ -90,7 +93,14 @@ fn make(args: &Args, different: u64, scratch: &Scratch, err: &mut dyn Write) -> 
     };
     let filled = fill(&folder, &recipe, &mut tell);
     let filled = filled.with_context(|| format!("cannot make documents in `{}`", folder.display()))?;
-    Ok(Documents { listing: filled.listing, different, total: None, made: Some(filled.made), reused: filled.reused })
+    Ok(Documents {
+        listing: filled.listing,
+        different,
+        total: None,
+        endless: false,
+        made: Some(filled.made),
+        reused: filled.reused,
+    })
 }
 
 /// Lists the documents that were named, as a run over them would.
@@ -131,7 +141,7 @@ fn list(args: &Args, plan: &Plan, registry: &Registry, scratch: &Scratch) -> any
     if different == 0 {
         bail!("nothing to load with: no document is where it was looked for");
     }
-    Ok(Documents { listing, different, total: None, made: None, reused: false })
+    Ok(Documents { listing, different, total: None, endless: false, made: None, reused: false })
 }
 
 impl Documents {

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use docmill_api::PayloadKind;
 use serde_json::{Value, json};
@@ -54,6 +54,10 @@ pub(super) struct Changed {
     pub(super) told: Vec<String>,
 }
 
+/// How long documents may take that are under way when the last step is over: what has piled up is part of what is
+/// measured, and is cut off only where it would never end.
+const FINISH: Duration = Duration::from_hours(1);
+
 /// The fields by which a store says where it is.
 const PLACES: [&str; 2] = ["uri", "dir"];
 
@@ -62,6 +66,7 @@ pub(super) fn redirect(plan: &Plan, into: Rows, scratch: &Scratch, documents: &D
     let mut told = Vec::new();
     let mut plan = plan.clone();
     plan.run.state = scratch.path("state");
+    plan.run.drain = plan.run.drain.max(FINISH);
     give(&mut plan, documents)?;
     for stage in plan.stages.iter_mut().filter(|stage| stage.role == Role::Sink) {
         match into {
@@ -103,7 +108,8 @@ fn give(plan: &mut Plan, documents: &Documents) -> Result<(), String> {
         let listing = first.then(|| documents.listing.clone());
         first = false;
         SOURCE.clone_into(&mut stage.kind);
-        stage.config = json!(ListedConfig { listing, documents: documents.total });
+        let total = documents.total.filter(|_| !documents.endless);
+        stage.config = json!(ListedConfig { listing, documents: total });
     }
     Ok(())
 }

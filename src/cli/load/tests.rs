@@ -22,7 +22,7 @@ fn plan() -> Plan {
 
 fn documents() -> Documents {
     let listing = PathBuf::from("/somewhere/documents.jsonl");
-    Documents { listing, different: 7, total: Some(9), made: None, reused: false }
+    Documents { listing, different: 7, total: Some(9), endless: false, made: None, reused: false }
 }
 
 fn of_role(plan: &Plan, role: Role) -> Vec<&StagePlan> {
@@ -45,6 +45,7 @@ fn neither_the_users_state_nor_the_users_store_is_in_a_tests_plan() {
     let sources = of_role(&changed.plan, Role::Source);
     assert!(sources.iter().all(|source| source.kind == SOURCE));
     assert_eq!(sources[0].config["documents"], 9);
+    assert!(changed.plan.run.drain >= before.run.drain);
     let directory = scratch.directory().to_owned();
     drop(scratch);
     assert!(!directory.exists(), "it is deleted");

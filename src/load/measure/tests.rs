@@ -22,7 +22,7 @@ fn mark(seconds: f64, ended: &[u64], under_way: u64) -> Mark {
     };
     let bytes = 100 * done;
     let snapshot = Snapshot { seconds, documents, bytes, stages: vec![stage], ..Snapshot::default() };
-    Mark { snapshot, times, cpu_seconds: seconds * 1.5 }
+    Mark { snapshot, times, cpu_seconds: seconds * 1.5, memory: 1 << 10 }
 }
 
 fn step(rate: Option<f64>, at_once: Option<usize>, warm_up: bool) -> Step {
@@ -76,7 +76,7 @@ fn a_run_that_ends_early_leaves_the_steps_that_were() {
 
 fn stretch_of(step: Step, settled: f64) -> Stretch {
     let begun = Begun { step, begin: mark(0.0, &[], 0), half: None, peak: 0 };
-    Stretch { settled, ..stretch(&begun, &mark(10.0, &[], 0)) }
+    Stretch { settled, half: 60.0, ..stretch(&begun, &mark(10.0, &[], 0)) }
 }
 
 #[test]
@@ -90,6 +90,9 @@ fn the_knee_of_rates_is_where_less_ends_than_is_offered() {
     };
     assert_eq!(knee(&rates([10.0, 19.5, 31.0])), Some(Knee { kept_up: Some(1), fell_behind: Some(2) }));
     assert_eq!(knee(&rates([10.0, 20.0, 50.0])), Some(Knee { kept_up: Some(2), fell_behind: None }));
+    let mut short = rates([10.0, 19.0, 45.0]);
+    short.iter_mut().for_each(|stretch| stretch.half = 1.0);
+    assert_eq!(knee(&short).and_then(|knee| knee.fell_behind), None, "a document or five of fifty is chance");
     assert_eq!(knee(&rates([9.0, 9.0, 9.0])), Some(Knee { kept_up: None, fell_behind: Some(0) }));
     assert_eq!(knee(&rates([9.0; 3])[..1]), None, "one step has no knee");
     let mut warm = rates([1.0, 20.0, 50.0]);
