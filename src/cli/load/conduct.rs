@@ -41,8 +41,8 @@ struct Notes {
     told_to_end: bool,
 }
 
-/// How often it is looked whether all documents have ended, where a step lasts until then.
-const LOOK: Duration = Duration::from_millis(20);
+/// How often it is looked whether all documents have ended: a step that lasts until then is measured as exactly.
+const LOOK: Duration = Duration::from_millis(50);
 
 impl Conductor {
     /// Prepares for a test.
@@ -114,11 +114,11 @@ impl Conducted {
         for step in clock.profile().steps() {
             self.set_places(step);
             noting(&self.notes).meter.begin(*step, mark(&self.view));
-            let Some(lasts) = step.lasts else { return self.to_the_last_document().await };
-            self.until(at + lasts / 2).await?;
+            let Some(lasts) = step.lasts else { return self.until(None).await };
+            self.until(Some(at + lasts / 2)).await?;
             noting(&self.notes).meter.half(mark(&self.view));
             at += lasts;
-            self.until(at).await?;
+            self.until(Some(at)).await?;
         }
         self.over();
         Ok(())
@@ -135,31 +135,21 @@ impl Conducted {
         noting(&self.notes).meter.over(mark(&self.view));
     }
 
-    async fn until(&mut self, moment: Instant) -> Result<(), Ended> {
-        loop {
-            let last = self.view.snapshot();
-            if last.listed && last.documents.unfinished == 0 {
-                // There are no more documents, and nothing to wait for.
-                self.over();
-                return Err(Ended);
-            }
-            let pause = (Instant::now() + 10 * LOOK).min(moment);
-            tokio::select! {
-                () = tokio::time::sleep_until(pause) => if Instant::now() >= moment { return Ok(()) },
-                looked = self.look() => looked?,
-            }
-        }
-    }
-
-    async fn to_the_last_document(&mut self) -> Result<(), Ended> {
+    /// Waits for a moment, or for the last document; for that alone where no moment is given.
+    async fn until(&mut self, moment: Option<Instant>) -> Result<(), Ended> {
         loop {
             let last = self.view.snapshot();
             if last.listed && last.documents.unfinished == 0 {
                 self.over();
                 return Err(Ended);
             }
+            let now = Instant::now();
+            if moment.is_some_and(|moment| now >= moment) {
+                return Ok(());
+            }
+            let pause = moment.map_or(now + LOOK, |moment| moment.min(now + LOOK));
             tokio::select! {
-                () = tokio::time::sleep(LOOK) => {}
+                () = tokio::time::sleep_until(pause) => {}
                 looked = self.look() => looked?,
             }
         }
