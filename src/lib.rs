@@ -20,4 +20,5 @@ pub mod query;
 pub mod rehearse;
 pub mod report;
 pub mod runtime;
+pub mod tui;
 pub mod tune;
