@@ -1,7 +1,7 @@
 //! Carries a run out for a command: opens what it needs, shows it, listens to signals and to other commands, and tells how
 //! it ended.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -11,6 +11,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Semaphore, mpsc};
 
 use super::ENVIRONMENT;
+use super::dashboard::{Dashboard, Looks, Shown};
+use super::pipeline_args::{CONFIGURATION, USAGE};
 use super::progress::{Progress, Ui};
 use super::recorder::Records;
 use super::services;
@@ -96,6 +98,13 @@ pub(super) fn carry_out(
     ui: Ui,
     err: &mut dyn Write,
 ) -> anyhow::Result<Result<Ran, u8>> {
+    let looks = match looks(&plan, ui) {
+        Ok(looks) => looks,
+        Err((message, code)) => {
+            writeln!(err, "error: {message}")?;
+            return Ok(Err(code));
+        }
+    };
     let services = services::open(&plan);
     let records = Records::open(work.kept_in.as_deref().unwrap_or(&plan.run.state), work.record.as_deref())?;
     let worker = WorkerProgram::current().context("cannot tell which program is running")?;
@@ -114,7 +123,7 @@ pub(super) fn carry_out(
     }
     let event_loop = super::event_loop().context("cannot start the event loop")?;
     let state = plan.run.state.clone();
-    let ran = event_loop.block_on(execute(plan, registry, &options, ui, (records, work.begun)));
+    let ran = event_loop.block_on(execute(plan, registry, &options, (ui, looks), (records, work.begun)));
     services::keep(&state, &services);
     // What still blocks a thread (a step that ran out of time) is not waited for.
     event_loop.shutdown_background();
@@ -141,11 +150,22 @@ impl Ran {
     }
 }
 
+/// How the dashboard looks, where there is to be one; or why there cannot be, with the exit code.
+fn looks(plan: &Plan, ui: Ui) -> Result<Option<Looks>, (String, u8)> {
+    if ui != Ui::Tui {
+        return Ok(None);
+    }
+    if !std::io::stderr().is_terminal() {
+        return Err(("`--ui tui` needs a terminal on standard error; `--ui plain` does without".to_owned(), USAGE));
+    }
+    Looks::of(&plan.ui).map(Some).map_err(|message| (message, CONFIGURATION))
+}
+
 async fn execute(
     plan: Plan,
     registry: &Registry,
     options: &RuntimeOptions,
-    ui: Ui,
+    (ui, looks): (Ui, Option<Looks>),
     (records, begun): (Records, Option<Begun>),
 ) -> Result<Ran, BuildError> {
     let drain = docmill_api::units::Span(plan.run.drain);
@@ -157,6 +177,7 @@ async fn execute(
     if let Err(error) = &socket {
         tracing::warn!(%error, "no control socket: other commands cannot reach this run");
     }
+    let of_plan = plan.clone();
     let topology = tokio::select! {
         topology = Topology::build(plan, registry, options) => topology?,
         () = interrupts.next() => {
@@ -171,6 +192,14 @@ async fn execute(
     }
     let published = view.published();
     let recording = records.follow(&view.snapshot().run, published.clone());
+    if let (Some(looks), Some(ledger)) = (looks, &options.ledger) {
+        let shown = Shown { plan: &of_plan, view: &view, commands: &commands, ledger };
+        let dashboard = Dashboard::start(looks, &shown).map_err(|error| BuildError {
+            stage: "run".into(),
+            error: StageError::fatal(format!("no thread for the dashboard: {error}")),
+        })?;
+        progress.show_by(dashboard);
+    }
     let told = async {
         match &socket {
             Ok(socket) => socket.serve(&commands, &published).await,
@@ -184,6 +213,12 @@ async fn execute(
             return Err(BuildError { stage: "run".into(), error });
         }
     };
+    if matches!(end, RunEnd::Completed) {
+        tokio::select! {
+            () = progress.linger() => {}
+            () = interrupts.next() => {}
+        }
+    }
     let ran = Ran { end, view, host: progress.finish() };
     recording.finish(&ran.report(false));
     Ok(ran)

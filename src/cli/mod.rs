@@ -6,6 +6,7 @@ pub mod check;
 pub mod completions;
 pub mod config;
 pub mod context;
+mod dashboard;
 pub mod doctor;
 pub mod documents;
 mod dry_run;
@@ -16,6 +17,7 @@ pub mod forget;
 pub mod graph;
 pub mod init;
 pub mod load;
+mod logs;
 pub mod man;
 mod open;
 pub mod pipeline_args;
@@ -30,6 +32,7 @@ mod services;
 pub mod simulate;
 mod socket;
 pub mod stages;
+pub mod top;
 mod tuner;
 mod width_file;
 
@@ -102,6 +105,8 @@ enum Command {
     Embed(embed::Args),
     /// Loads a pipeline with made-up documents, at a rate or a number at once, and compares what it does with thresholds
     Load(load::Args),
+    /// Shows a run while it goes on in another process, or plays a recorded one
+    Top(top::Args),
     /// Reports on a recorded run: what bounded it, over time, against another run
     Report(report::Args),
     /// Simulates a model service, for load tests and tuning without paying
@@ -167,6 +172,7 @@ pub fn main_with(register: impl FnOnce(&mut Registry)) -> ExitCode {
         Command::Init(args) => init::run(&args, &registry, &mut out, &mut err),
         Command::Embed(args) => embed::run(&args, &registry, &mut out, &mut err),
         Command::Load(args) => load::run(args, &registry, &mut out, &mut err),
+        Command::Top(args) => top::run(&args, &registry, &mut out, &mut err),
         Command::Report(args) => report::run(&args, &registry, &mut out, &mut err),
         Command::Simulate(args) => simulate::run(&args, &mut out, &mut err),
         Command::Doctor(args) => doctor::run(&args, &registry, &mut out, &mut err),
@@ -208,7 +214,7 @@ fn log_to_stderr() {
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .fmt_fields(fields.delimited(" "))
-        .with_writer(io::stderr)
+        .with_writer(|| logs::Lines)
         .with_target(false)
         .with_ansi(io::stderr().is_terminal())
         .try_init();

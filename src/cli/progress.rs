@@ -1,14 +1,16 @@
-//! Progress of a run on standard error: a bar on a terminal, a line every few seconds without one.
+//! Progress of a run on standard error: a bar on a terminal, a line every few seconds without one, or the dashboard.
 
 use std::io::{IsTerminal, Write};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::monitor::{HostUse, Snapshot, host_use};
-use crate::report::{count, size};
+use super::dashboard::Dashboard;
+use crate::monitor::{EventKind, HostUse, Snapshot, host_use};
+use crate::report::{count, printable, size};
 use crate::runtime::View;
-use crate::tune::bottleneck;
+use crate::tune::bottleneck_now;
 
 /// How progress is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -16,6 +18,8 @@ pub enum Ui {
     /// A bar on a terminal, lines without one
     #[default]
     Auto,
+    /// The dashboard: stages, queues, throughput, advice; keys change widths
+    Tui,
     /// Lines
     Plain,
     /// Nothing
@@ -32,7 +36,10 @@ const LINE: Duration = Duration::from_secs(5);
 pub(super) struct Progress {
     bar: Option<ProgressBar>,
     lines: bool,
+    dashboard: Option<Dashboard>,
     next_line: Instant,
+    /// The last event that a line told of.
+    told: u64,
     peak: u64,
     /// CPU time that this process had used before: `exec` keeps the count of the program before it.
     used_before: f64,
@@ -40,47 +47,108 @@ pub(super) struct Progress {
 
 impl Progress {
     pub(super) fn new(ui: Ui) -> Self {
-        let terminal = std::io::stderr().is_terminal();
-        let bar = (ui == Ui::Auto && terminal).then(|| {
-            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
-            bar.set_style(
-                ProgressStyle::with_template("{spinner} [{bar:20}] {wide_msg}")
-                    .unwrap_or_else(|_| ProgressStyle::default_bar()),
-            );
-            bar
-        });
-        let lines = ui == Ui::Plain || (ui == Ui::Auto && !terminal);
-        Self { bar, lines, next_line: Instant::now() + LINE, peak: 0, used_before: host_use().cpu_seconds }
+        let mut progress = Self {
+            bar: None,
+            lines: false,
+            dashboard: None,
+            next_line: Instant::now() + LINE,
+            told: 0,
+            peak: 0,
+            used_before: host_use().cpu_seconds,
+        };
+        match ui {
+            Ui::Auto if std::io::stderr().is_terminal() => progress.show_bar(),
+            Ui::Auto | Ui::Plain => progress.lines = true,
+            // The dashboard comes when there is a run to show.
+            Ui::Tui | Ui::None => {}
+        }
+        progress
+    }
+
+    fn show_bar(&mut self) {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
+        bar.set_style(
+            ProgressStyle::with_template("{spinner} [{bar:20}] {wide_msg}")
+                .unwrap_or_else(|_| ProgressStyle::default_bar()),
+        );
+        self.bar = Some(bar);
+    }
+
+    /// Shows the run by a dashboard from here on.
+    pub(super) fn show_by(&mut self, dashboard: Dashboard) {
+        self.dashboard = Some(dashboard);
     }
 
     /// Shows the run as it moves; never returns.
     pub(super) async fn follow(&mut self, view: &View) {
         let mut tick = tokio::time::interval(TICK);
         loop {
-            tick.tick().await;
+            if let Some(dashboard) = &mut self.dashboard {
+                tokio::select! {
+                    said = dashboard.ended() => self.go_on_without(said),
+                    _ = tick.tick() => {}
+                }
+            } else {
+                tick.tick().await;
+            }
             self.sample();
+            let published = Arc::clone(&view.published().borrow());
             if let Some(bar) = &self.bar {
-                show(bar, &view.snapshot());
-            } else if self.lines && Instant::now() >= self.next_line {
-                self.next_line += LINE;
-                // Where standard error is gone, the run goes on without its lines.
-                let _ = writeln!(std::io::stderr(), "{}", line(&view.snapshot()));
+                show(bar, &published);
+            } else if self.lines {
+                self.tell(&published);
             }
         }
     }
 
-    /// A sentence above the bar.
+    /// Shows the run by a bar, now that its dashboard was left.
+    fn go_on_without(&mut self, said: Option<String>) {
+        self.dashboard = None;
+        if let Some(said) = said {
+            let _ = write!(std::io::stderr(), "{said}");
+        }
+        self.show_bar();
+    }
+
+    /// Writes a line every few seconds, and one for what a person should look at.
+    fn tell(&mut self, snapshot: &Snapshot) {
+        let alerts = snapshot.events.iter().filter(|event| event.kind == EventKind::Alert && event.number > self.told);
+        for alert in alerts {
+            // Where standard error is gone, the run goes on without its lines.
+            let _ = writeln!(std::io::stderr(), "alert: {}", printable(&alert.text));
+        }
+        self.told = snapshot.events.last().map_or(self.told, |event| event.number);
+        if Instant::now() >= self.next_line {
+            self.next_line += LINE;
+            let _ = writeln!(std::io::stderr(), "{}", line(snapshot));
+        }
+    }
+
+    /// A sentence above the bar. The dashboard shows what happens among its events.
     pub(super) fn say(&self, sentence: &str) {
-        match &self.bar {
-            Some(bar) => bar.println(sentence),
-            None => {
+        match (&self.bar, &self.dashboard) {
+            (Some(bar), _) => bar.println(sentence),
+            (None, Some(_)) => {}
+            (None, None) => {
                 let _ = writeln!(std::io::stderr(), "{sentence}");
+            }
+        }
+    }
+
+    /// Leaves the dashboard up until the user leaves it, where the run has come to its end by itself.
+    pub(super) async fn linger(&mut self) {
+        if let Some(dashboard) = &mut self.dashboard {
+            let said = dashboard.ended().await;
+            self.dashboard = None;
+            if let Some(said) = said {
+                let _ = write!(std::io::stderr(), "{said}");
             }
         }
     }
 
     /// Takes the bar away and tells what was used.
     pub(super) fn finish(mut self) -> HostUse {
+        self.dashboard = None;
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
@@ -110,10 +178,10 @@ fn show(bar: &ProgressBar, snapshot: &Snapshot) {
 /// A run in one line: `1,204/2,000 documents 60%, 73/s, 11s left, 3 failed, 12.3MiB, parse is the bottleneck`.
 fn line(snapshot: &Snapshot) -> String {
     let documents = &snapshot.documents;
-    let ended = documents.seen - documents.unfinished;
+    let ended = documents.ended();
     #[expect(clippy::cast_precision_loss, reason = "a rate is shown, not reckoned with")]
     let (rate, share, left) = {
-        let rate = ended as f64 / snapshot.seconds.max(0.001);
+        let rate = if snapshot.window > 1.0 { snapshot.rates.documents } else { snapshot.documents_per_second() };
         (rate, 100.0 * ended as f64 / (documents.seen.max(1)) as f64, documents.unfinished as f64 / rate.max(0.001))
     };
     let mut parts = vec![if snapshot.listed {
@@ -132,12 +200,15 @@ fn line(snapshot: &Snapshot) -> String {
         parts.push(format!("{} skipped", count(documents.skipped)));
     }
     parts.push(size(snapshot.bytes));
+    if snapshot.paused {
+        parts.push("paused".to_owned());
+    }
     // Before the bottleneck: it says why nothing moves.
     for (name, service) in snapshot.services.iter().filter(|(_, service)| service.breaker != "ok") {
         let asked = if service.breaker == "probing" { "asked whether it is back" } else { "left alone" };
         parts.push(format!("{name} does not answer, {asked}"));
     }
-    let narrow = bottleneck(snapshot).stage;
+    let narrow = bottleneck_now(snapshot).0.stage;
     if snapshot.indexing {
         parts.push("indexing".to_owned());
     } else if !narrow.is_empty() {

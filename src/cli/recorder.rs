@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::Context;
 use tokio::sync::watch;
 
+use super::recorded::directory;
 use crate::monitor::{Recorder, Snapshot};
 use crate::report::Report;
 
@@ -21,11 +22,6 @@ const KEPT: usize = 20;
 const LOOK: Duration = Duration::from_millis(125);
 
 type Files = Vec<(PathBuf, Recorder<BufWriter<File>>)>;
-
-/// Where recorded runs of a state directory are.
-pub(super) fn directory(state: &Path) -> PathBuf {
-    state.join("runs")
-}
 
 /// A recording under way.
 pub(super) struct Recording {

@@ -93,6 +93,7 @@ impl Dashboard<'_> {
                 return Ok(ending);
             }
             if std::mem::take(&mut self.dirty) {
+                docmill_api::crash::panic_point("dashboard", "draw");
                 self.screen.draw(&self.model, &self.theme)?;
             }
             let pause = if self.focused { FRAME } else { UNFOCUSED };

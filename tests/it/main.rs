@@ -39,6 +39,8 @@ mod corpus;
 #[cfg(feature = "builtin")]
 mod crash;
 #[cfg(feature = "builtin")]
+mod dashboard;
+#[cfg(feature = "builtin")]
 mod dead_letters;
 #[cfg(feature = "builtin")]
 mod guide;

@@ -61,8 +61,10 @@ fn table(rows: &[Row]) -> String {
     );
     let mut index = 0;
     while index < rows.len() {
-        let of: Vec<&Row> =
-            rows[index..].iter().take_while(|row| row.case == rows[index].case && row.start == rows[index].start).collect();
+        let of: Vec<&Row> = rows[index..]
+            .iter()
+            .take_while(|row| row.case == rows[index].case && row.start == rows[index].start)
+            .collect();
         index += of.len();
         let span = |figure: &dyn Fn(&Row) -> f64, digits: usize, unit: &str| {
             let (least, most) = of
@@ -97,7 +99,9 @@ fn table(rows: &[Row]) -> String {
 fn every_wrong_start_ends_at_the_best_widths() {
     let mut all = Vec::new();
     let mut failed = Vec::new();
-    let mut best = String::from("| pipeline | CPUs | best widths that the search finds | documents a second |\n|---|---|---|---|\n");
+    let mut best = String::from(
+        "| pipeline | CPUs | best widths that the search finds | documents a second |\n|---|---|---|---|\n",
+    );
     for case in cases() {
         let (rows, widths) = rows(&case);
         for row in &rows {
@@ -119,9 +123,8 @@ fn every_wrong_start_ends_at_the_best_widths() {
 
 #[test]
 fn what_is_predicted_comes() {
-    let mut text = String::from(
-        "| pipeline | change | before | predicted | measured | off by |\n|---|---|---|---|---|---|\n",
-    );
+    let mut text =
+        String::from("| pipeline | change | before | predicted | measured | off by |\n|---|---|---|---|---|---|\n");
     let mut failed = Vec::new();
     for case in cases() {
         let all = predicted_and_measured(&case.model, &case.changes);

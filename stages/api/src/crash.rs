@@ -26,3 +26,31 @@ pub fn crash_point(place: &str, point: &str) {
 /// Nothing.
 #[cfg(not(debug_assertions))]
 pub fn crash_point(_place: &str, _point: &str) {}
+
+/// Panics at the `N`th passage of a point, where `DOCMILL_PANIC_AT` is `PLACE.POINT:N`: for a test that what a thread holds
+/// is given back.
+///
+/// # Panics
+/// Just then, in a build with debug assertions.
+#[cfg(debug_assertions)]
+pub fn panic_point(place: &str, point: &str) {
+    use std::sync::LazyLock;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    static AT: LazyLock<Option<(String, u64)>> = LazyLock::new(|| {
+        let at = std::env::var("DOCMILL_PANIC_AT").ok()?;
+        let (point, passage) = at.rsplit_once(':')?;
+        Some((point.to_owned(), passage.parse().ok()?))
+    });
+    static PASSED: AtomicU64 = AtomicU64::new(0);
+    if let Some((at, passage)) = &*AT
+        && at.strip_prefix(place).and_then(|rest| rest.strip_prefix('.')) == Some(point)
+        && PASSED.fetch_add(1, Ordering::Relaxed) + 1 == *passage
+    {
+        panic!("a test wants this thread to panic at {place}.{point}");
+    }
+}
+
+/// Nothing.
+#[cfg(not(debug_assertions))]
+pub fn panic_point(_place: &str, _point: &str) {}

@@ -120,6 +120,19 @@ impl Terminal {
         let modes = rustix_modes(&*self.master);
         assert!(modes.contains(rustix::termios::LocalModes::ICANON | rustix::termios::LocalModes::ECHO), "{modes:?}");
     }
+
+    /// That nothing that was drawn had a colour, and that something was still set apart.
+    pub(super) fn assert_no_colour(&self) {
+        let seen = lock(&self.seen);
+        let screen = seen.emulator.screen();
+        let (rows, columns) = screen.size();
+        let cells = (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column)));
+        let cells: Vec<&vt100::Cell> = cells.filter_map(|(row, column)| screen.cell(row, column)).collect();
+        let plain =
+            |cell: &&vt100::Cell| cell.fgcolor() == vt100::Color::Default && cell.bgcolor() == vt100::Color::Default;
+        assert!(cells.iter().all(|cell| plain(cell)), "something is coloured");
+        assert!(cells.iter().any(|cell| cell.inverse() || cell.bold()), "nothing is set apart");
+    }
 }
 
 impl Drop for Terminal {

@@ -109,7 +109,13 @@ pub(super) fn cases() -> Vec<Case> {
     };
     vec![
         Case { name: "cpu", model: computes("cpu", 4), stage: "parse", resource: "cpu", changes: computing() },
-        Case { name: "two cpus", model: computes("two cpus", 2), stage: "parse", resource: "cpu", changes: computing() },
+        Case {
+            name: "two cpus",
+            model: computes("two cpus", 2),
+            stage: "parse",
+            resource: "cpu",
+            changes: computing(),
+        },
         Case {
             name: "service",
             model: asks(),

@@ -1,0 +1,189 @@
+//! `docmill top`: the dashboard of a run that another process carries out, or of one that was recorded.
+
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use anyhow::Context;
+use docmill_api::{Registry, SourceItem};
+
+use super::ENVIRONMENT;
+use super::dashboard::{Looks, Tuned, WidthFile};
+use super::failed::read;
+use super::pipeline_args::{CONFIGURATION, PipelineArgs, refuse_usage};
+use super::recorded;
+use super::socket::{Watched, tell};
+use crate::control::Command;
+use crate::ledger::State;
+use crate::monitor::Snapshot;
+use crate::plan::Plan;
+use crate::runtime::item_of;
+use crate::tui::{FileChange, Link, Options, Replay, Seat, ThemeName, picture};
+
+/// Shows a run while it goes on in another process.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  docmill top                          the run of the pipeline.toml here, in another terminal or in the background
+  docmill top --read-only              the same, without keys that change anything
+  docmill top --replay last            the last run, played again: left and right go back and forth, space stops
+  docmill top --replay run.jsonl       a recording made with --record
+
+`?` in the dashboard lists its keys. It leaves the run alone when it is left.")]
+pub struct Args {
+    /// A service's address
+    #[arg(value_name = "URL", conflicts_with = "replay")]
+    url: Option<String>,
+    #[command(flatten)]
+    pipeline: PipelineArgs,
+    /// Plays a recording: a file, the beginning of a kept run's id, or `last`
+    #[arg(long, value_name = "RUN")]
+    replay: Option<String>,
+    /// Only looks: no key changes the run or a file
+    #[arg(long)]
+    read_only: bool,
+    /// Draws one moment of the recording as SVG to standard output instead of playing it
+    #[arg(long, requires = "replay", value_name = "SECONDS")]
+    picture: Option<f64>,
+    /// The picture's size in columns and rows
+    #[arg(long, requires = "picture", value_name = "COLUMNSxROWS", default_value = "120x40", value_parser = size)]
+    size: (u16, u16),
+    /// The stage that is selected in the picture
+    #[arg(long, requires = "picture", value_name = "STAGE")]
+    select: Option<String>,
+}
+
+fn size(text: &str) -> Result<(u16, u16), String> {
+    let parts = text.split_once('x').and_then(|(columns, rows)| Some((columns.parse().ok()?, rows.parse().ok()?)));
+    let fits = |size: &(u16, u16)| (1..=500).contains(&size.0) && (1..=200).contains(&size.1);
+    parts.filter(fits).ok_or_else(|| format!("`{text}` is no size such as 120x40"))
+}
+
+/// Shows the run.
+///
+/// # Errors
+/// The terminal or a file fails.
+pub fn run(args: &Args, registry: &Registry, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<u8> {
+    if let Some(url) = &args.url {
+        let message = format!(
+            "`docmill top {url}`: there is no service to look at in this version\n\
+             hint: `docmill top` shows the run on this pipeline's state directory"
+        );
+        return refuse_usage(&message, err);
+    }
+    let Some(loaded) = args.pipeline.load_or_complain(registry, err)? else { return Ok(CONFIGURATION) };
+    let plan = loaded.plan;
+    let looks = match Looks::of(&plan.ui) {
+        Ok(looks) => looks,
+        Err(message) => return complain(&message, CONFIGURATION, err),
+    };
+    let mut tuned = Tuned::of(&plan);
+    if args.picture.is_none() && !std::io::stderr().is_terminal() {
+        let message = "the dashboard needs a terminal on standard error; `docmill report` tells of a run without one";
+        return refuse_usage(message, err);
+    }
+    let options = Options { seat: Seat::Visitor, read_only: args.read_only, stay: true, ..Options::default() };
+    let ended = match &args.replay {
+        Some(name) => {
+            let recording = match recorded::read(name, &args.pipeline, registry) {
+                Ok(recording) => recording,
+                Err(error) => return complain(&error.to_string(), ENVIRONMENT, err),
+            };
+            if let Some(at) = args.picture {
+                let select = args.select.as_deref();
+                let svg = picture(&recording, &mut tuned, (at, select), args.size, ThemeName::Dark);
+                out.write_all(svg.as_bytes())?;
+                return Ok(0);
+            }
+            looks.show(&mut Replay::new(recording), &mut tuned, options)
+        }
+        None => match Elsewhere::watch(plan) {
+            Ok(mut run) => looks.show(&mut run, &mut tuned, options),
+            Err(message) => return complain(&message, ENVIRONMENT, err),
+        },
+    };
+    let ending = ended.context("the dashboard has ended")?;
+    if let Some(screen) = ending.screen {
+        write!(err, "{screen}")?;
+    }
+    Ok(0)
+}
+
+fn complain(message: &str, code: u8, err: &mut dyn Write) -> anyhow::Result<u8> {
+    writeln!(err, "error: {message}")?;
+    Ok(code)
+}
+
+/// A run of another process. A thread reads what it sends, so that the newest is at hand whenever it is asked for.
+struct Elsewhere {
+    plan: Plan,
+    latest: Arc<Mutex<Arc<Snapshot>>>,
+    live: Arc<AtomicBool>,
+    file: WidthFile,
+}
+
+impl Elsewhere {
+    fn watch(plan: Plan) -> Result<Self, String> {
+        let nobody = |error: std::io::Error| {
+            let state = plan.run.state.display();
+            format!(
+                "no run is under way on the state directory `{state}` ({error})\n\
+                 hint: start one with `docmill run`, or look at the last with `docmill top --replay last`"
+            )
+        };
+        let mut watched = Watched::begin(&plan.run.state).map_err(nobody)?;
+        let first = watched.next().map_err(nobody)?.unwrap_or_default();
+        let (latest, live) = (Arc::new(Mutex::new(Arc::new(first))), Arc::new(AtomicBool::new(true)));
+        let (store, ends) = (Arc::clone(&latest), Arc::clone(&live));
+        let reads = move || {
+            while let Ok(Some(snapshot)) = watched.next() {
+                *store.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(snapshot);
+            }
+            ends.store(false, Ordering::Relaxed);
+        };
+        thread::Builder::new().name("watched".into()).spawn(reads).map_err(|error| format!("no thread: {error}"))?;
+        let file = WidthFile::of(&plan);
+        Ok(Self { plan, latest, live, file })
+    }
+
+    fn state(&self) -> &Path {
+        &self.plan.run.state
+    }
+}
+
+impl Link for Elsewhere {
+    fn latest(&mut self) -> Arc<Snapshot> {
+        Arc::clone(&self.latest.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn send(&mut self, command: Command) -> Result<(), String> {
+        tell(self.state(), &command).map_err(|error| format!("the run cannot be told: {error}"))
+    }
+
+    fn propose(&mut self, widths: &[(String, usize)]) -> Result<FileChange, String> {
+        self.file.propose(widths)
+    }
+
+    fn write(&mut self, change: &FileChange) -> Result<(), String> {
+        self.file.write(change)
+    }
+
+    fn retry_failed(&mut self, stage: &str) -> Result<usize, String> {
+        let listed = read(&self.plan, Some(State::Failed), None, usize::MAX).map_err(|error| error.to_string())?;
+        let (failed, _) = listed.map_err(|error| error.to_string())?;
+        let of_stage = failed.iter().filter(|entry| entry.stage == stage);
+        let documents: Vec<(String, SourceItem)> =
+            of_stage.map(|entry| (entry.source.clone(), item_of(entry))).collect();
+        let count = documents.len();
+        if count > 0 {
+            self.send(Command::Retry { documents })?;
+        }
+        Ok(count)
+    }
+
+    fn is_live(&self) -> bool {
+        self.live.load(Ordering::Relaxed)
+    }
+}
