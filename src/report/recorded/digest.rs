@@ -192,7 +192,7 @@ impl Totals {
             memory_limit: last.host.memory_limit,
             memory_peak: last.memory_peak,
             memory_budget: last.memory_budget,
-            cost: last.services.values().map(|service| service.cost).sum(),
+            cost: last.services.values().fold(0.0, |sum, service| sum + service.cost),
         }
     }
 }

@@ -176,7 +176,7 @@ fn the_stage_that_is_busy_with_a_full_queue_bounds_the_run_and_is_to_be_widened(
     );
     let failed = findings.contains("most in `parse` (rejected)");
     assert!(
-        failed && findings.contains("1 change of width; throughput differed by more than noise after 1"),
+        failed && findings.contains("1 change of width: throughput rose by more than noise after 1, fell after 0"),
         "{findings}"
     );
     assert!(told.advice[0].starts_with("Widen `parse` beyond 4 (only 3.0 of 8.0 CPUs"), "{:?}", told.advice);

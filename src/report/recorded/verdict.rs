@@ -260,11 +260,15 @@ fn other_findings(digest: &Digest) -> Vec<String> {
             service.breaker_opened
         ));
     }
-    let told = |beyond| digest.changes.iter().filter(|change| change.effect.beyond_noise == beyond).count();
-    if let (1.., beyond) = (digest.changes.len(), told(Some(true))) {
+    let told = |rose: fn(&f64) -> bool| {
+        let beyond = digest.changes.iter().filter(|change| change.effect.beyond_noise == Some(true));
+        beyond.filter_map(|change| change.effect.change).filter(rose).count()
+    };
+    if !digest.changes.is_empty() {
         let all = digest.changes.len();
         let noun = if all == 1 { "change of width" } else { "changes of width" };
-        findings.push(format!("{all} {noun}; throughput differed by more than noise after {beyond}."));
+        let (rose, fell) = (told(|change| *change > 0.0), told(|change| *change < 0.0));
+        findings.push(format!("{all} {noun}: throughput rose by more than noise after {rose}, fell after {fell}."));
     }
     findings
 }

@@ -77,8 +77,11 @@ pub(super) fn percent(share: f64) -> String {
     if percent == 0.0 || percent.abs() >= 9.95 { format!("{percent:.0} %") } else { format!("{percent:.1} %") }
 }
 
-/// By how much something grew or shrank: `+31 %`.
+/// By how much something grew or shrank: `+31 %`, and `×9.7` where it is a multiple.
 pub(super) fn signed(share: f64) -> String {
+    if share >= 2.0 {
+        return format!("×{:.1}", 1.0 + share);
+    }
     let words = percent(share.abs());
     match share {
         _ if words == "0 %" || words == "< 0.1 %" => "±0 %".to_owned(),
@@ -128,7 +131,7 @@ mod tests {
         assert_eq!([0.4, 59.97, 252.0, 3725.0].map(span), ["0.4 s", "1 min 00 s", "4 min 12 s", "1 h 02 min"]);
         assert_eq!([7.0, 252.0, 3730.0].map(clock), ["0:07", "4:12", "1:02:10"]);
         assert_eq!([0.0, 0.0001, 0.0022, 0.31, 1.2].map(percent), ["0 %", "< 0.1 %", "0.2 %", "31 %", "120 %"]);
-        assert_eq!([0.31, -0.05, 0.0001].map(signed), ["+31 %", "−5.0 %", "±0 %"]);
+        assert_eq!([0.31, -0.05, 0.0001, 8.65].map(signed), ["+31 %", "−5.0 %", "±0 %", "×9.7"]);
         assert_eq!([0.0, 0.214, 152.3, 2400.0].map(millis), ["–", "0.21 ms", "152 ms", "2.4 s"]);
     }
 

@@ -62,7 +62,7 @@ pub(super) fn memory(run: &Digest) -> String {
     // A budget or limit that is far away would press the rest flat: it is told in words.
     let near = |level: f64| level > 0.0 && level <= 2.5 * seen;
     let levels = [budget, limit].into_iter().filter(|level| near(*level)).fold(0.0, f64::max);
-    let most = seen.max(levels) * 1.02;
+    let most = seen.max(levels);
     let mut frame = Frame::new((HALF, 220.0), run.seconds, most).of_bytes(most);
     frame.values(|value| size(whole(value)));
     frame.area("fill-1", run.series.step, &used, run.seconds);

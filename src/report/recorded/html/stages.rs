@@ -10,7 +10,7 @@ use super::escape::escape;
 use super::svg::Frame;
 
 /// Room for the names at the left, and for figures at the right.
-const NAMES: f64 = 132.0;
+const NAMES: f64 = 140.0;
 const FIGURES: f64 = 92.0;
 /// Where the first row begins, and how high rows are, with the gap below each.
 const FIRST: f64 = 24.0;
@@ -69,7 +69,7 @@ fn name(frame: &mut Frame, stage: &StageDigest, y: f64) {
 
 /// A name that fits beside its row.
 fn short(id: &str) -> String {
-    if id.chars().count() <= 18 { id.to_owned() } else { id.chars().take(17).chain(['…']).collect() }
+    if id.chars().count() <= 17 { id.to_owned() } else { id.chars().take(16).chain(['…']).collect() }
 }
 
 /// The four bands of a row, one upon the other.

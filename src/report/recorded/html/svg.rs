@@ -33,8 +33,7 @@ impl Frame {
     /// With bytes as values: an axis that is round in powers of two.
     pub(super) fn of_bytes(self, most: f64) -> Self {
         let power = 2_f64.powf(most.max(1024.0).log2().floor());
-        let top = [1.0, 1.5, 2.0].into_iter().map(|step| step * power).find(|top| *top >= most);
-        Self { top_value: top.unwrap_or(2.0 * power), ..self }
+        Self { top_value: if power >= most { power } else { 2.0 * power }, ..self }
     }
 
     /// With other room for labels at the sides.
@@ -198,7 +197,7 @@ mod tests {
         assert_eq!([0.0, 0.7, 73.0, 100.0, 101.0, 950.0].map(round_up), [1.0, 0.8, 80.0, 100.0, 120.0, 1000.0]);
         assert_eq!([0.0, 0.25, 7.5, 40.0, 1200.0].map(tick), ["0", "0.25", "7.5", "40", "1,200"]);
         let bytes = |most| Frame::new((100.0, 100.0), 1.0, 1.0).of_bytes(most).top_value;
-        assert_eq!([0.0, 1300.0, 2049.0].map(bytes), [1024.0, 1536.0, 3072.0]);
+        assert_eq!([0.0, 1300.0, 2049.0].map(bytes), [1024.0, 2048.0, 4096.0]);
         assert_eq!(ticks(252.0, 6.0), [0.0, 60.0, 120.0, 180.0, 240.0]);
         assert_eq!(ticks(0.2, 6.0), [0.0]);
     }

@@ -236,7 +236,7 @@ pub(super) fn services(run: &Digest) -> String {
         ]
     });
     let heads = ["Service", "#calls", "#a second", "Errors", "#tokens", "#cost", "Limits", "#left alone"];
-    table("Model services", &heads, rows)
+    table("Calls, errors and cost of model services", &heads, rows)
 }
 
 /// What happened.
