@@ -101,6 +101,7 @@ fn fill_in(snapshot: &mut Snapshot, before: &Mark, now: &Mark, marks: &VecDeque<
         chunks: rate(now.chunks, before.chunks),
         tokens: rate(now.tokens, before.tokens),
     };
+    let listed = snapshot.listed;
     for (index, stage) in snapshot.stages.iter_mut().enumerate() {
         let (before, now) = (&before.stages[index], &now.stages[index]);
         let filled: f64 = marks.iter().filter_map(|mark| mark.stages.get(index)).map(|mark| mark.queue).sum();
@@ -115,7 +116,7 @@ fn fill_in(snapshot: &mut Snapshot, before: &Mark, now: &Mark, marks: &VecDeque<
                 calls => 1000.0 * (now.busy - before.busy) / float(calls),
             },
             queue: (filled + now.queue) / float(marks.len() as u64 + 1),
-            ..shares(stage, before, now, window)
+            ..shares(stage, before, now, (window, listed))
         };
     }
 }
@@ -123,7 +124,7 @@ fn fill_in(snapshot: &mut Snapshot, before: &Mark, now: &Mark, marks: &VecDeque<
 /// How a stage's workers spent their time. What they are in the middle of is told only when it is over: what is missing of
 /// their time is counted as work of those that have a record in hand, and as waiting for input of the others; and where
 /// more is told than there was time, it began before.
-fn shares(stage: &StageSnapshot, before: &StageMark, now: &StageMark, window: f64) -> StageNow {
+fn shares(stage: &StageSnapshot, before: &StageMark, now: &StageMark, (window, listed): (f64, bool)) -> StageNow {
     let workers = float(stage.workers_alive.max(1) as u64);
     let held: f64 = now.held.iter().sum::<f64>() - before.held.iter().sum::<f64>();
     let (mut busy, blocked) = (now.busy - before.busy, now.blocked - before.blocked);
@@ -134,8 +135,8 @@ fn shares(stage: &StageSnapshot, before: &StageMark, now: &StageMark, window: f6
         let at_work = float(stage.in_hand as u64).min(workers) / workers;
         busy += missing * at_work;
         starved += missing * (1.0 - at_work);
-    } else {
-        // A source lists: what it does not wait for is its work.
+    } else if !listed {
+        // A source lists: what it does not wait for is its work, until it has listed all.
         busy += missing;
     }
     let all = busy + held + blocked + starved;

@@ -51,8 +51,8 @@ pub(crate) struct Shared {
     pub(crate) prune: bool,
     pub(crate) wants_results: bool,
     pub(crate) watches_polls: bool,
-    /// How the run ended, once it has.
-    pub(crate) ended: OnceLock<RunState>,
+    /// How the run ended, once it has, and after how many seconds.
+    pub(crate) ended: OnceLock<(RunState, f64)>,
     fatal: Mutex<Option<(Arc<str>, StageError)>>,
 }
 

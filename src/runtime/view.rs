@@ -85,7 +85,11 @@ impl View {
             run: self.run.clone(),
             pipeline: self.pipeline.clone(),
             started: self.started.to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
-            seconds: self.began.elapsed().as_secs_f64(),
+            seconds: self
+                .shared
+                .ended
+                .get()
+                .map_or_else(|| self.began.elapsed().as_secs_f64(), |(_, seconds)| *seconds),
             state: self.state(),
             listed: self.shared.listing.load(Relaxed) == 0,
             indexing: counters.indexing.load(Relaxed),
@@ -149,7 +153,7 @@ impl View {
     fn state(&self) -> RunState {
         let shared = &self.shared;
         match shared.ended.get() {
-            Some(state) => *state,
+            Some((state, _)) => *state,
             None if shared.closing.is_cancelled() => RunState::Draining,
             None if shared.counters.indexing.load(Relaxed) => RunState::Indexing,
             None if *shared.paused.borrow() => RunState::Paused,
@@ -247,7 +251,7 @@ fn fixed(stage: &StagePlan) -> StageSnapshot {
         tier: stage.tier.as_str().to_owned(),
         role: role.to_owned(),
         service,
-        width: 1,
+        width: stage.width.start.clamp(stage.width.min, stage.width.max),
         workers_alive: 1,
         min: stage.width.min,
         max: stage.width.max,
@@ -286,7 +290,8 @@ impl Seen {
         self.counters.snapshot(match &self.node {
             None => fixed,
             Some(node) => StageSnapshot {
-                width: node.gate.width(),
+                // Before its workers are started, the width that they will be started with.
+                width: if node.gate.width() == 0 { fixed.width } else { node.gate.width() },
                 workers_alive: node.gate.alive(),
                 queue: node.inlet.queue(),
                 ..fixed
@@ -304,7 +309,7 @@ impl Shared {
             RunEnd::Stopped => (RunState::Stopped, "stopped: documents in hand are unfinished".to_owned()),
             RunEnd::Fatal { stage, error } => (RunState::Failed, format!("cannot go on: stage `{stage}`: {error}")),
         };
-        let _ = self.ended.set(state);
+        let _ = self.ended.set((state, self.counters.events.began().elapsed().as_secs_f64()));
         let (kind, by) = (crate::monitor::EventKind::Run, "run".to_owned());
         self.counters.events.add(crate::monitor::Event { kind, by, text, ..crate::monitor::Event::default() });
     }
