@@ -16,7 +16,7 @@ use crate::report::{Report, render};
 use crate::runtime::RunEnd;
 
 /// The exit code of a run that was interrupted; what it left can be taken up again.
-const INTERRUPTED: u8 = 130;
+pub(super) const INTERRUPTED: u8 = 130;
 /// The exit code of a run in which more documents failed than were allowed.
 const FAILED: u8 = 1;
 

@@ -229,7 +229,16 @@ fn a_step_of_documents_at_once_ends_when_its_time_is_up() {
     let documents = |step: usize| found["steps"][step]["documents"].as_u64().expect("a count");
     assert!(documents(0) > 3 && documents(1) > documents(0) * 2, "{out}");
     assert!(err.contains("as long as the steps last"), "{err}");
-    assert_eq!(found["report"]["documents"]["unfinished"], 0);
+    assert_eq!((&found["report"]["documents"]["unfinished"], &found["load"]["completed"]), (&0.into(), &true.into()));
+}
+
+#[test]
+fn a_store_that_cannot_be_elsewhere_is_refused_before_anything_is_made() {
+    let (directory, text) = (directory(), chain("load-elsewhere", 1, &[]));
+    let kept = directory.path().join("kept").to_string_lossy().into_owned();
+    let (code, _, err) = loaded(directory.path(), &text, &["--keep", &kept]);
+    assert_eq!(code, 2, "{err}");
+    assert!(err.contains("hint: `--into null`") && !Path::new(&kept).exists(), "{err}");
 }
 
 #[test]

@@ -24,7 +24,7 @@ use self::docs::Documents;
 use self::redirect::Scratch;
 use super::carry_out::{Ran, State, Work, carry_out};
 use super::pipeline_args::{CONFIGURATION, Format, Loaded, refuse_usage};
-use super::run::exit_code;
+use super::run::{INTERRUPTED, exit_code};
 use super::{ENVIRONMENT, THRESHOLD};
 use crate::load::measure::{Results, knee};
 use crate::load::profile::{Clock, Profile};
@@ -49,6 +49,10 @@ pub fn run(mut args: Args, registry: &Registry, out: &mut dyn Write, err: &mut d
         std::fs::File::create(path).with_context(|| format!("cannot write `{}`", path.display()))?;
     }
     let scratch = Scratch::new().context("cannot make a directory for the test's state")?;
+    let mut changed = match redirect::redirect(&plan, args.into, &scratch) {
+        Ok(changed) => changed,
+        Err(problem) => return refuse_usage(&problem, err),
+    };
     let documents = match docs::prepare(&args, &plan, registry, (&scratch, &profile), err) {
         Ok(documents) => documents,
         Err(problem) => {
@@ -56,10 +60,7 @@ pub fn run(mut args: Args, registry: &Registry, out: &mut dyn Write, err: &mut d
             return Ok(ENVIRONMENT);
         }
     };
-    let changed = match redirect::redirect(&plan, args.into, &scratch, &documents) {
-        Ok(changed) => changed,
-        Err(problem) => return refuse_usage(&problem, err),
-    };
+    changed.give(&documents);
     let mut registry = registry.clone();
     stages::stages(&mut registry);
     // Where standard output is for a program, people read standard error.
@@ -119,7 +120,8 @@ fn tell(
     let report = ran.report(false);
     let verdicts: Vec<Verdict> = args.thresholds.iter().map(|threshold| threshold.verdict(&results.measured)).collect();
     let knee = knee(&results.stretches);
-    let json = show::json(args, documents, results, (&verdicts, knee), &report)?;
+    let completed = matches!(ran.end, RunEnd::Completed);
+    let json = show::json(args, documents, results, (&verdicts, knee), (&report, completed))?;
     match args.format {
         Format::Text => show::text(&report, results, (&verdicts, knee), out)?,
         Format::Json => {
@@ -133,8 +135,12 @@ fn tell(
     let missed = verdicts.iter().filter(|verdict| !verdict.ok).count();
     // A threshold that speaks of failures decides about them.
     let allowed = if args.thresholds.iter().any(|threshold| threshold.is_of_failures()) { u64::MAX } else { 0 };
+    if matches!(ran.end, RunEnd::Drained | RunEnd::Stopped) {
+        writeln!(err, "interrupted: what is told is of the steps until then")?;
+        return Ok(INTERRUPTED);
+    }
     let code = exit_code(&ran.end, &report, allowed, err)?;
-    if missed > 0 && matches!(ran.end, RunEnd::Completed) {
+    if missed > 0 && completed {
         writeln!(err, "{missed} of {} thresholds missed", verdicts.len())?;
         return Ok(THRESHOLD);
     }

@@ -62,12 +62,14 @@ const FINISH: Duration = Duration::from_hours(1);
 const PLACES: [&str; 2] = ["uri", "dir"];
 
 /// Changes a plan, or says why it cannot be.
-pub(super) fn redirect(plan: &Plan, into: Rows, scratch: &Scratch, documents: &Documents) -> Result<Changed, String> {
+pub(super) fn redirect(plan: &Plan, into: Rows, scratch: &Scratch) -> Result<Changed, String> {
     let mut told = Vec::new();
     let mut plan = plan.clone();
     plan.run.state = scratch.path("state");
     plan.run.drain = plan.run.drain.max(FINISH);
-    give(&mut plan, documents)?;
+    for stage in plan.stages.iter_mut().filter(|stage| stage.role == Role::Source) {
+        stand_in_for(stage)?;
+    }
     for stage in plan.stages.iter_mut().filter(|stage| stage.role == Role::Sink) {
         match into {
             Rows::Scratch => move_into(stage, scratch)?,
@@ -95,23 +97,27 @@ pub(super) fn redirect(plan: &Plan, into: Rows, scratch: &Scratch, documents: &D
     Ok(Changed { plan, told })
 }
 
-/// Has the first source give the test's documents, and every other nothing.
-fn give(plan: &mut Plan, documents: &Documents) -> Result<(), String> {
-    let mut first = true;
-    for stage in plan.stages.iter_mut().filter(|stage| stage.role == Role::Source) {
-        if !stage.gives.contains(&PayloadKind::Reference) {
-            return Err(format!(
-                "the source `{}` of kind `{}` gives documents with their content: nothing else can stand in for it",
-                stage.id, stage.kind
-            ));
-        }
-        let listing = first.then(|| documents.listing.clone());
-        first = false;
-        SOURCE.clone_into(&mut stage.kind);
-        let total = documents.total.filter(|_| !documents.endless);
-        stage.config = json!(ListedConfig { listing, documents: total });
+/// Has a source list nothing, until [`Changed::give`] says what.
+fn stand_in_for(stage: &mut StagePlan) -> Result<(), String> {
+    if !stage.gives.contains(&PayloadKind::Reference) {
+        return Err(format!(
+            "the source `{}` of kind `{}` gives documents with their content: nothing else can stand in for it",
+            stage.id, stage.kind
+        ));
     }
+    SOURCE.clone_into(&mut stage.kind);
+    stage.config = json!(ListedConfig::default());
     Ok(())
+}
+
+impl Changed {
+    /// Has the first source list the test's documents, and every other nothing.
+    pub(super) fn give(&mut self, documents: &Documents) {
+        if let Some(stage) = self.plan.stages.iter_mut().find(|stage| stage.role == Role::Source) {
+            let total = documents.total.filter(|_| !documents.endless);
+            stage.config = json!(ListedConfig { listing: Some(documents.listing.clone()), documents: total });
+        }
+    }
 }
 
 /// Has a store write into the test's directory, with all else as it is.

@@ -133,14 +133,16 @@ pub(super) fn told(knee: Knee, stretches: &[Stretch]) -> String {
     let p95 = time(behind.document_ms.p95);
     match kept {
         Some(kept) => format!(
-            "the knee is between {} and {}: there {:.1} documents/s come to their end, and p95 is {p95} instead of {}{why}",
+            "the knee is between {} and {}: at {} it is {:.1} documents/s that come to their end, and p95 is {p95} instead of \
+             {}{why}",
             kept.step,
+            behind.step,
             behind.step,
             behind.settled,
             time(kept.document_ms.p95)
         ),
         None => format!(
-            "the knee is below {}: already there only {:.1} documents/s come to their end, and p95 is {p95}{why}",
+            "the knee is below {}: already there it is {:.1} documents/s that come to their end, and p95 is {p95}{why}",
             behind.step, behind.settled
         ),
     }
@@ -152,7 +154,7 @@ pub(super) fn json(
     documents: &Documents,
     results: &Results,
     (verdicts, knee): (&[Verdict], Option<Knee>),
-    report: &Report,
+    (report, completed): (&Report, bool),
 ) -> Result<Value, serde_json::Error> {
     let mut steps = Vec::with_capacity(results.stretches.len());
     for stretch in &results.stretches {
@@ -181,6 +183,7 @@ pub(super) fn json(
             "into": into,
             "warmup_seconds": args.warmup.0.as_secs_f64(),
             "knee": knee,
+            "completed": completed,
         },
         "thresholds": verdicts,
         "steps": steps,

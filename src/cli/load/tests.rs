@@ -33,7 +33,8 @@ fn of_role(plan: &Plan, role: Role) -> Vec<&StagePlan> {
 fn neither_the_users_state_nor_the_users_store_is_in_a_tests_plan() {
     let scratch = Scratch::new().expect("a directory");
     let before = plan();
-    let changed = redirect::redirect(&before, Rows::Scratch, &scratch, &documents()).expect("changed");
+    let mut changed = redirect::redirect(&before, Rows::Scratch, &scratch).expect("changed");
+    changed.give(&documents());
     assert!(changed.plan.run.state.starts_with(scratch.directory()) && before.run.state != changed.plan.run.state);
     let sinks = of_role(&changed.plan, Role::Sink);
     assert!(!sinks.is_empty());
@@ -54,9 +55,9 @@ fn neither_the_users_state_nor_the_users_store_is_in_a_tests_plan() {
 #[test]
 fn rows_go_nowhere_or_to_the_store_only_where_that_is_said() {
     let scratch = Scratch::new().expect("a directory");
-    let null = redirect::redirect(&plan(), Rows::Null, &scratch, &documents()).expect("changed").plan;
+    let null = redirect::redirect(&plan(), Rows::Null, &scratch).expect("changed").plan;
     assert!(of_role(&null, Role::Sink).iter().all(|sink| sink.kind == NULL));
-    let store = redirect::redirect(&plan(), Rows::Store, &scratch, &documents()).expect("changed");
+    let store = redirect::redirect(&plan(), Rows::Store, &scratch).expect("changed");
     assert!(of_role(&store.plan, Role::Sink).iter().all(|sink| sink.config["uri"] == "/precious/store"));
     assert!(store.told[0].contains("stay there") && store.plan.run.state.starts_with(scratch.directory()));
 }
@@ -68,13 +69,13 @@ fn what_cannot_be_redirected_is_refused() {
     for stage in homeless.stages.iter_mut().filter(|stage| stage.role == Role::Sink) {
         stage.config = json!({});
     }
-    let refused = redirect::redirect(&homeless, Rows::Scratch, &scratch, &documents()).expect_err("refused");
+    let refused = redirect::redirect(&homeless, Rows::Scratch, &scratch).expect_err("refused");
     assert!(refused.contains("hint: `--into null`"), "{refused}");
     let mut whole = plan();
     for stage in whole.stages.iter_mut().filter(|stage| stage.role == Role::Source) {
         stage.gives = vec![docmill_api::PayloadKind::Blob];
     }
-    let refused = redirect::redirect(&whole, Rows::Scratch, &scratch, &documents()).expect_err("refused");
+    let refused = redirect::redirect(&whole, Rows::Scratch, &scratch).expect_err("refused");
     assert!(refused.contains("nothing else can stand in"), "{refused}");
 }
 
