@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::evidence;
-use super::shares::{Shares, is_source, neighbours};
+use super::shares::{Shares, has_a_queue, is_source, neighbours};
 use crate::monitor::{ServiceTimes, Snapshot, StageSnapshot};
 
 /// What bounds throughput, and the evidence.
@@ -84,7 +84,9 @@ impl Case<'_> {
             };
         };
         let occupied = self.shares[first.index].at_work();
-        if let Some(index) = memory.filter(|_| occupied < 0.8 || is_source(&self.snapshot.stages[first.index])) {
+        let stage = &self.snapshot.stages[first.index];
+        let idle = occupied < 0.8 || is_source(stage) || (self.now && !has_a_queue(stage));
+        if let Some(index) = memory.filter(|_| idle) {
             return (evidence::memory(self, index), if occupied < OCCUPIED { "high" } else { "medium" });
         }
         let resource = self.resource(first.index);

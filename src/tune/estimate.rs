@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::shares::is_source;
+use super::shares::{has_a_queue, is_source};
 use super::visits::visits;
 use crate::monitor::Snapshot;
 
@@ -16,6 +16,9 @@ const CPUS_USABLE: f64 = 0.97;
 const AT_WORK: f64 = 0.98;
 /// From this share of its time on, a stage that its model service holds is bound by it.
 pub(super) const REFUSED: f64 = 0.08;
+
+/// From this share of its time on, a stage that waits for memory says that there is too little of it.
+const MEMORY_HELD: f64 = 0.3;
 
 /// What a record costs at a stage.
 #[derive(Clone, Debug, Default)]
@@ -143,8 +146,7 @@ impl Estimate {
         };
         estimate.reckon_demands(snapshot.host.cpus_used);
         estimate.reckon_services(snapshot);
-        let busiest = snapshot.stages.iter().filter(|stage| !is_source(stage)).map(|stage| stage.now.busy);
-        estimate.memory_held = memory_held >= 0.3 && busiest.fold(0.0, f64::max) < 0.8;
+        estimate.memory_held = memory_held >= MEMORY_HELD && !snapshot.stages.iter().any(has_a_queue);
         estimate
     }
 

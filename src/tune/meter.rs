@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 
 use super::estimate::{Estimate, StageEstimate};
 use super::shares::is_source;
+use super::visits::finished;
 use crate::monitor::{Snapshot, StageSnapshot};
 
 /// A window is at least so many seconds,
@@ -14,6 +15,8 @@ const CALLS: u64 = 20;
 /// After so many seconds a window counts for 1/e of a new one: long enough that documents of all sizes are in it, short
 /// enough that other documents show within a minute.
 const MEMORY: f64 = 30.0;
+/// Fewer calls than these say little.
+const FEW_CALLS: f64 = 10.0;
 /// How many windows are kept for the spread.
 const KEPT: usize = 30;
 
@@ -32,10 +35,8 @@ struct Totals {
 impl Totals {
     fn of(stage: &StageSnapshot) -> Self {
         let held = |cause: &str| stage.held_by.get(cause).copied().unwrap_or_default();
-        // What a source hands on is what goes through the pipeline; what it lists may be known already.
-        let input = if is_source(stage) { stage.output } else { stage.input };
         Self {
-            input: input as f64,
+            input: finished(stage),
             calls: stage.calls as f64,
             busy: stage.busy_seconds,
             gate: held("cpu"),
@@ -98,10 +99,11 @@ impl Batches {
 
     /// Records in the largest batches, and the seconds per record then; none where batches were all alike.
     fn full(&self) -> Option<(f64, f64)> {
-        if self.weight <= 0.0 || self.largest <= 1.05 {
+        let (items, seconds) = (self.items / self.weight, self.seconds / self.weight);
+        // A stage that takes one at a time has no batches, and one that takes steps at a record has less than one.
+        if self.weight <= 0.0 || items <= 1.2 {
             return None;
         }
-        let (items, seconds) = (self.items / self.weight, self.seconds / self.weight);
         let variance = self.items_squared / self.weight - items * items;
         if variance < 0.01 * items * items {
             return None;
@@ -244,7 +246,10 @@ impl Meter {
 
 impl StageMeter {
     fn estimate(&self, stage: &StageSnapshot) -> StageEstimate {
-        let estimate = of_sums(&self.sums, stage, self.widest, self.cpu_share);
+        // Where little was counted lately, all that was ever counted says more.
+        let all = Totals::of(stage);
+        let sums = if self.sums.calls < FEW_CALLS && all.calls > self.sums.calls { &all } else { &self.sums };
+        let estimate = of_sums(sums, stage, self.widest, self.cpu_share);
         let mean = self.windows.iter().sum::<f64>() / (self.windows.len().max(1) as f64);
         let spread = self.windows.iter().map(|one| (one - mean).powi(2)).sum::<f64>();
         let many = self.windows.len() as f64;

@@ -16,10 +16,17 @@ use super::advice::{Change, Prediction};
 use super::estimate::{Estimate, Stage};
 use super::meter::{Meter, through};
 use super::shares::is_source;
-use crate::monitor::{EventKind, RunState, Snapshot};
+use crate::monitor::{EventKind, RunState, Snapshot, StageSnapshot};
 
 /// What calls itself so is the planner: a width that anybody else sets stays as it is.
 pub const TUNER: &str = "tuner";
+
+/// What is proposed is for so many times the throughput of now at most: beyond, it is a guess.
+const PROPOSED: f64 = 3.0;
+/// Before so many calls a stage is not known,
+const KNOWN: u64 = 5;
+/// unless a call takes so long that it is better to go by what is known, after so many seconds.
+const PATIENCE: f64 = 20.0;
 
 /// Whether the planner acts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -131,7 +138,7 @@ impl Planner {
     /// What would be best, if it could set every stage that has bounds.
     pub(super) fn ideal(&self) -> Option<Ideal> {
         let estimate = self.estimate.as_ref()?;
-        Some(Ideal::of(estimate, self.threads(estimate), f64::INFINITY, |stage| stage.min < stage.max))
+        Some(Ideal::of(estimate, self.threads(estimate), PROPOSED, |stage| stage.min < stage.max))
     }
 
     /// The most that each stage needed over the last minute, by index; none before it has looked on for so long.
@@ -207,6 +214,14 @@ impl Planner {
     }
 }
 
+/// Whether every stage that has something to do has shown what it costs.
+fn is_known(snapshot: &Snapshot) -> bool {
+    let unknown = |stage: &&StageSnapshot| {
+        !is_source(stage) && stage.calls < KNOWN && (stage.in_hand > 0 || stage.queue.length > 0)
+    };
+    snapshot.seconds >= PATIENCE || snapshot.stages.iter().find(unknown).is_none()
+}
+
 /// Whether what is measured now says something of the run: not while it warms up, is paused, or runs dry.
 fn is_under_way(snapshot: &Snapshot) -> bool {
     let begun = snapshot.seconds >= 3.0 && through(snapshot) >= 1.0;
@@ -218,7 +233,12 @@ fn is_under_way(snapshot: &Snapshot) -> bool {
                 .any(|edge| edge.to == stage.id && snapshot.stage(&edge.from).is_some_and(is_source));
             first && stage.queue.length == 0
         });
-    begun && !ends && !snapshot.paused && !snapshot.indexing && snapshot.state == RunState::Running
+    begun
+        && is_known(snapshot)
+        && !ends
+        && !snapshot.paused
+        && !snapshot.indexing
+        && snapshot.state == RunState::Running
 }
 
 #[cfg(test)]

@@ -83,3 +83,9 @@ pub(super) fn neighbours(snapshot: &Snapshot, index: usize) -> (Vec<usize>, Vec<
 pub(super) fn is_source(stage: &StageSnapshot) -> bool {
     stage.role == "source"
 }
+
+/// Whether records wait for a stage. Where memory is scarce none do: what waits for a stage that is too slow fills memory as
+/// well, and then it is the stage.
+pub(super) fn has_a_queue(stage: &StageSnapshot) -> bool {
+    stage.now.queue * stage.queue.capacity as f64 >= 1.0
+}

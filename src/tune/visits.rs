@@ -21,17 +21,22 @@ pub(super) fn visits(snapshot: &Snapshot) -> Vec<f64> {
     visits
 }
 
+/// Records that a stage is done with: what is in its workers' hands was taken in and has cost nothing yet. Of a source,
+/// what it handed on: what it lists may be known already.
+pub(super) fn finished(stage: &StageSnapshot) -> f64 {
+    if is_source(stage) {
+        return stage.output as f64;
+    }
+    let batch = if stage.calls > 0 { (stage.input as f64 / stage.calls as f64).max(1.0) } else { 1.0 };
+    (stage.input as f64 - batch * stage.in_hand as f64).max(0.0)
+}
+
 /// Records that go from one stage into another for each that the first has finished.
 fn ratio(snapshot: &Snapshot, from: usize, to: &StageSnapshot) -> f64 {
     let before = &snapshot.stages[from];
     let edge = snapshot.edges.iter().find(|edge| edge.from == before.id && edge.to == to.id);
     let sent = edge.map_or(before.output, |edge| edge.sent) as f64;
-    let finished = if is_source(before) {
-        before.output as f64
-    } else {
-        let batch = if before.calls > 0 { (before.input as f64 / before.calls as f64).max(1.0) } else { 1.0 };
-        before.input as f64 - batch * before.in_hand as f64
-    };
+    let finished = finished(before);
     if finished >= 1.0 { sent / finished } else { 1.0 }
 }
 

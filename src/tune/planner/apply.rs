@@ -2,7 +2,7 @@
 //! nothing. Hard caps come after the deadband, so that none of it keeps a width beyond them.
 
 use super::super::advice::{Change, Prediction};
-use super::super::estimate::Estimate;
+use super::super::estimate::{Estimate, Term};
 use super::super::shares::Shares;
 use super::{Decision, Ideal, Planner};
 use crate::monitor::Snapshot;
@@ -27,6 +27,10 @@ const NARROW_EVERY: f64 = 120.0;
 const EFFECT: f64 = 0.1;
 /// which is believed if what was expected is so many times the error of what was measured.
 const SURE: f64 = 2.0;
+/// A stage that is occupied so much of its time has none to spare.
+const NO_TIME: f64 = 0.7;
+/// A run that goes at this share of what was reckoned goes as it was reckoned.
+const EXPLAINED: f64 = 0.8;
 /// A change whose effect is not clear after so many seconds is not judged.
 const JUDGED_WITHIN: f64 = 30.0;
 /// A stage whose change was taken back is left alone for so many seconds.
@@ -46,7 +50,7 @@ pub(super) struct Experiment {
 impl Planner {
     pub(super) fn decide(&mut self, snapshot: &Snapshot) -> Vec<Decision> {
         let Some(estimate) = self.estimate.clone() else { return Vec::new() };
-        let taken_back = self.judge(snapshot);
+        let taken_back = self.judge(snapshot, &estimate);
         if !taken_back.is_empty() {
             return self.carry(snapshot, &estimate, taken_back, None);
         }
@@ -111,8 +115,8 @@ impl Planner {
         (to < stage.width).then(|| Change { stage: stage.id.clone(), from: stage.width, to })
     }
 
-    /// What is taken back, because it brought next to nothing of what was expected.
-    fn judge(&mut self, snapshot: &Snapshot) -> Vec<Change> {
+    /// What is taken back, because it brought next to nothing of what was expected, and nothing that is known now says why.
+    fn judge(&mut self, snapshot: &Snapshot, estimate: &Estimate) -> Vec<Change> {
         let Some(experiment) = self.experiment.take() else { return Vec::new() };
         let Some(after) = self.meter.rate(f64::INFINITY) else { return Vec::new() };
         let (expected, got) = (experiment.expected - experiment.before.0, after.0 - experiment.before.0);
@@ -122,10 +126,14 @@ impl Planner {
             }
             return Vec::new();
         }
-        if got >= EFFECT * expected {
+        if got >= EFFECT * expected || explained(estimate, &experiment.changes) {
             return Vec::new();
         }
-        let still = |change: &Change| snapshot.stage(&change.stage).is_some_and(|stage| stage.width == change.to);
+        // One that has time to spare now is wide enough: that it brought nothing is another's doing.
+        let still = |change: &Change| {
+            let stage = snapshot.stage(&change.stage);
+            stage.is_some_and(|stage| stage.width == change.to && Shares::now(stage).occupied() >= NO_TIME)
+        };
         let back = |change: Change| Change { from: change.to, to: change.from, ..change };
         let taken_back: Vec<Change> = experiment.changes.into_iter().filter(|change| still(change)).map(back).collect();
         for change in &taken_back {
@@ -161,6 +169,14 @@ impl Planner {
         };
         changes.into_iter().map(decision).collect()
     }
+}
+
+/// Whether the run is bound by something else than what was widened, and goes as fast as that allows. Then the widening was
+/// right, and what was expected of it too much: another stage costs more than it seemed to.
+fn explained(estimate: &Estimate, changes: &[Change]) -> bool {
+    let (rate, term) = estimate.limit(&estimate.widths());
+    let widened = |index: usize| changes.iter().any(|change| change.stage == estimate.stages[index].id);
+    estimate.rate >= EXPLAINED * rate && !matches!(term, Term::Width(index) if widened(index))
 }
 
 /// What a change was reckoned from.
