@@ -12,7 +12,7 @@ use super::view;
 pub fn draw(model: &Model, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     let area = area.intersection(*buffer.area());
     buffer.set_style(area, theme.text);
-    let plan = model.plan();
+    let plan = model.plan_in(area.as_size());
     if plan.class == Class::TooSmall {
         view::too_small::draw(model, theme, area, buffer);
         return;

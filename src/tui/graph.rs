@@ -49,7 +49,7 @@ impl GraphLayout {
         for stage in 0..ids.len() {
             let before = || joins.iter().filter(|(_, to)| *to == stage).map(|(from, _)| *from);
             let column = before().map(|from| places[from].0 + 1).max().unwrap_or(0);
-            let own = before().find(|from| !goes_on[*from]);
+            let own = before().filter(|from| !goes_on[*from]).min_by_key(|from| places[*from].1);
             let line = own.map(|from| places[from].1).filter(|line| taken[*line] <= column);
             let free = || taken.iter().position(|end| *end <= column.saturating_sub(1) && *end > 0 && column > 1);
             let line = line.or_else(free).unwrap_or(taken.len());

@@ -238,9 +238,14 @@ impl Model {
 
     /// Where everything goes.
     pub(super) fn plan(&self) -> Plan {
+        self.plan_in(self.size)
+    }
+
+    /// The same on a screen of another size: a terminal may have shrunk a moment before it is told.
+    pub(super) fn plan_in(&self, size: Size) -> Plan {
         let graph = if self.graph_hidden { 0 } else { self.graph.lines() };
         let shape = Shape { stages: self.rows.len(), graph, zoomed: self.zoomed.then_some(self.pane) };
-        layout(self.size, shape)
+        layout(size, shape)
     }
 
     /// The stages that are listed, in their order.

@@ -17,6 +17,14 @@ pub(super) fn short(number: usize) -> u16 {
     u16::try_from(number).unwrap_or(u16::MAX)
 }
 
+/// Puts one sign of one column into a cell; nothing beyond the screen, and nothing that is no sign.
+pub(super) fn sign(buffer: &mut Buffer, x: u16, y: u16, sign: &str, style: Style) {
+    let control = sign.as_bytes().first().is_none_or(u8::is_ascii_control);
+    if let Some(cell) = buffer.cell_mut((x, y)).filter(|_| !control) {
+        cell.set_symbol(sign).set_style(style);
+    }
+}
+
 /// Writes along one line and never beyond it.
 pub(super) struct Pen<'a> {
     buffer: &'a mut Buffer,
@@ -40,7 +48,16 @@ impl<'a> Pen<'a> {
 
     /// Writes a text; what goes beyond the line is cut.
     pub(super) fn put(&mut self, text: &str, style: Style) -> &mut Self {
-        if self.x < self.end && !text.is_empty() {
+        if self.x >= self.end || text.is_empty() {
+            return self;
+        }
+        if text.is_ascii() {
+            // Most texts are: a cell a letter, without looking for what belongs together.
+            for at in 0..text.len().min(self.room()) {
+                sign(self.buffer, self.x, self.y, &text[at..=at], style);
+                self.x += 1;
+            }
+        } else {
             let (x, _) = self.buffer.set_stringn(self.x, self.y, text, self.room(), style);
             self.x = x;
         }
@@ -99,7 +116,8 @@ impl<'a> Pen<'a> {
     /// Writes a sign so many times.
     pub(super) fn fill(&mut self, sign: &str, times: usize, style: Style) -> &mut Self {
         for _ in 0..times.min(self.room()) {
-            self.put(sign, style);
+            self::sign(self.buffer, self.x, self.y, sign, style);
+            self.x += 1;
         }
         self
     }
@@ -143,7 +161,7 @@ impl<'a> Pen<'a> {
                 Some(value) if *value <= 0.0 || most <= 0.0 => 1,
                 Some(value) => cells(value / most, 7) + 1,
             };
-            self.put(theme.glyphs.levels[level], style);
+            self.fill(theme.glyphs.levels[level], 1, style);
         }
         self
     }
@@ -176,6 +194,7 @@ pub(super) fn divided(shares: [f64; 4], width: usize) -> [usize; 4] {
 pub(super) fn frame(buffer: &mut Buffer, area: Rect, title: &str, note: &str, focus: bool, theme: &Theme) -> Rect {
     let glyphs = theme.glyphs;
     let style = if focus { theme.focus } else { theme.border };
+    let area = area.intersection(*buffer.area());
     if area.width < 2 || area.height < 2 {
         return Rect { height: 0, ..area };
     }
@@ -186,8 +205,8 @@ pub(super) fn frame(buffer: &mut Buffer, area: Rect, title: &str, note: &str, fo
     pen.put(glyphs.bottom_left, style).fill(glyphs.line, across, style).put(glyphs.bottom_right, style);
     for line in 1..bottom {
         let y = area.y + line;
-        buffer.set_stringn(area.x, y, glyphs.vertical, 1, style);
-        buffer.set_stringn(area.right() - 1, y, glyphs.vertical, 1, style);
+        sign(buffer, area.x, y, glyphs.vertical, style);
+        sign(buffer, area.right() - 1, y, glyphs.vertical, style);
     }
     let top = Rect { x: area.x + 1, width: area.width - 2, height: 1, ..area };
     let mut pen = Pen::on(buffer, top, 0);

@@ -11,14 +11,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use crossterm::cursor::Show;
+use crossterm::cursor::{Hide, Show};
 use crossterm::event::{
     DisableBracketedPaste, DisableFocusChange, DisableMouseCapture, EnableBracketedPaste, EnableFocusChange,
     EnableMouseCapture,
 };
 use crossterm::terminal::{
-    BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode,
-    enable_raw_mode,
+    BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
+    disable_raw_mode, enable_raw_mode,
 };
 use crossterm::{execute, queue, style};
 use ratatui::Terminal;
@@ -60,11 +60,20 @@ pub fn restore() {
 fn take(mouse: bool) -> io::Result<()> {
     TAKEN.store(true, Ordering::SeqCst);
     enable_raw_mode()?;
-    execute!(stderr(), EnterAlternateScreen, EnableFocusChange, EnableBracketedPaste)?;
+    execute!(stderr(), EnterAlternateScreen, Clear(ClearType::All), Hide, EnableFocusChange, EnableBracketedPaste)?;
     if mouse {
         execute!(stderr(), EnableMouseCapture)?;
     }
     Ok(())
+}
+
+type Drawn = Terminal<CrosstermBackend<BufWriter<Stderr>>>;
+
+/// A terminal on which nothing is drawn yet. Made anew rather than cleared: to clear, the library asks the terminal where
+/// its cursor is, and waits two seconds for those that do not answer.
+fn blank() -> io::Result<Drawn> {
+    // A frame goes out in one write.
+    Terminal::new(CrosstermBackend::new(BufWriter::with_capacity(1 << 15, stderr())))
 }
 
 /// A panic that ends the dashboard or the program gives the terminal back before it is told of: told into a raw terminal it
@@ -87,7 +96,7 @@ fn restore_on_panic() {
 }
 
 /// The terminal, as long as it is ours.
-pub(super) struct Screen(Terminal<CrosstermBackend<BufWriter<Stderr>>>);
+pub(super) struct Screen(Drawn);
 
 impl Screen {
     pub(super) fn take() -> io::Result<Self> {
@@ -95,13 +104,7 @@ impl Screen {
         // With `NO_COLOR` crossterm writes a bare reset for every colour, which wipes bold and reversed; the theme without
         // colours sets none, so nothing is coloured by this.
         style::force_color_output(true);
-        let screen = take(false).and_then(|()| {
-            // A frame goes out in one write.
-            let backend = CrosstermBackend::new(BufWriter::with_capacity(1 << 15, stderr()));
-            let mut terminal = Terminal::new(backend)?;
-            terminal.clear()?;
-            Ok(Self(terminal))
-        });
+        let screen = take(false).and_then(|()| blank()).map(Self);
         if screen.is_err() {
             restore();
         }
@@ -146,7 +149,8 @@ impl Screen {
         // The signal may be handed to another thread, and this one stops a moment later: not after taking the terminal.
         thread::sleep(STOPPED);
         take(mouse)?;
-        self.0.clear()
+        self.0 = blank()?;
+        Ok(())
     }
 }
 

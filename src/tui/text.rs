@@ -56,8 +56,11 @@ pub(super) fn byte_rate(mut value: f64) -> String {
     format!("{value:.digits$}{unit}")
 }
 
-/// Two sizes with one unit if they have the same: `3.1/8.0G`, `310M/4.0G`.
+/// Two sizes with one unit if they have the same: `3.1/8.0G`, `310M/4.0G`; one where the other is not known.
 pub(super) fn bytes_of(used: u64, of: u64) -> String {
+    if of == 0 {
+        return bytes(used);
+    }
     let (used, of) = (bytes(used), bytes(of));
     match (used.chars().last(), of.chars().last()) {
         (Some(unit), Some(other)) if unit == other && unit.is_ascii_alphabetic() => {

@@ -25,6 +25,7 @@ mod stop;
 mod support;
 mod timeout;
 mod tune;
+mod tui;
 mod unchanged;
 mod width;
 

@@ -8,7 +8,7 @@ use super::super::keys::Action;
 use super::super::layout::Pane;
 use super::super::model::Model;
 use super::super::paint::{Pen, frame, short};
-use super::super::text::{bytes, rate, signed, span, whole, wrap};
+use super::super::text::{bytes, columns, rate, signed, span, whole, wrap};
 use super::super::theme::Theme;
 use crate::report::printable;
 use crate::tune::{Change, Outcome, Prediction};
@@ -16,7 +16,7 @@ use crate::tune::{Change, Outcome, Prediction};
 pub(in super::super) fn draw(model: &Model, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     let confidence = &model.advice.confidence;
     let title = if confidence.is_empty() { "Advisor".to_owned() } else { format!("Advisor  confidence {confidence}") };
-    let hints = hints(model);
+    let hints = hints(model, usize::from(area.width).saturating_sub(if area.height < 8 { title.len() + 8 } else { 4 }));
     // Where there are few lines the keys stand in the frame.
     let low = area.height < 8;
     let focus = model.pane == Pane::Advisor && !model.zoomed;
@@ -38,19 +38,23 @@ pub(in super::super) fn draw(model: &Model, theme: &Theme, area: Rect, buffer: &
 }
 
 /// The keys that do something here now.
-fn hints(model: &Model) -> String {
+fn hints(model: &Model, room: usize) -> String {
     let unsaved = model.widths.unsaved_count(&model.newest);
-    let mut hints = Vec::new();
+    let mut hints = String::new();
     for action in [Action::Apply, Action::Dismiss, Action::WhatIf, Action::WriteFile] {
         let Some(key) = model.keys.of(action).first().filter(|_| model.offers(action)) else { continue };
         let label = action.binding().label;
-        hints.push(match (action, unsaved) {
+        let hint = match (action, unsaved) {
             (Action::WriteFile, 1) => format!("{key} {label} 1 change"),
             (Action::WriteFile, unsaved) => format!("{key} {label} {unsaved} changes"),
             _ => format!("{key} {label}"),
-        });
+        };
+        if columns(&hints) + columns(&hint) + 2 <= room {
+            hints.push_str(if hints.is_empty() { "" } else { "  " });
+            hints.push_str(&hint);
+        }
     }
-    hints.join("  ")
+    hints
 }
 
 fn texts(model: &Model, theme: &Theme, width: usize) -> Vec<(String, Style)> {

@@ -13,7 +13,7 @@ use ratatui::style::Style;
 
 use super::super::layout::Pane;
 use super::super::model::{Model, WINDOWS};
-use super::super::paint::{Pen, frame, short};
+use super::super::paint::{Pen, frame, short, sign};
 use super::super::text::{cells, clock, columns, rate, size_float, span};
 use super::super::theme::Theme;
 use crate::report::printable;
@@ -34,7 +34,7 @@ pub(in super::super) fn draw(model: &Model, theme: &Theme, area: Rect, buffer: &
     let named = inner.width > 60 && (model.baseline.is_some() || model.predicted.is_some());
     let names = if named { NAMES } else { 1 };
     let plot = Rect::new(inner.x + AXIS, inner.y, inner.width - AXIS - names, inner.height - 2);
-    let chart = Chart { model, theme, plot, seconds, top: top(model, seconds) };
+    let chart = Chart { model, theme, plot, seconds, top: top(model, seconds, plot.height) };
     chart.axis(inner, buffer);
     if theme.glyphs.braille {
         chart.dots(buffer);
@@ -45,8 +45,8 @@ pub(in super::super) fn draw(model: &Model, theme: &Theme, area: Rect, buffer: &
     chart.marks(inner, buffer);
 }
 
-/// The figure at the upper end: the least round one that is above all.
-fn top(model: &Model, seconds: f64) -> f64 {
+/// The figure at the upper end: the least that is above all and gives every line a round figure.
+fn top(model: &Model, seconds: f64, lines: u16) -> f64 {
     let from = model.moment() - seconds;
     let points = model.history.points.iter().filter(|point| point.at >= from && point.at <= model.moment());
     let most = points.map(|point| point.rate).fold(model.shown.rates.documents, f64::max);
@@ -55,9 +55,11 @@ fn top(model: &Model, seconds: f64) -> f64 {
     if most <= 0.0 || !most.is_finite() {
         return 1.0;
     }
-    let power = 10_f64.powf(most.log10().floor());
-    let steps = [1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0];
-    steps.into_iter().map(|step| step * power).find(|round| *round >= most * 1.02).unwrap_or(20.0 * power)
+    let lines = size_float(usize::from(lines.max(1)));
+    let step = most * 1.02 / lines;
+    let power = 10_f64.powf(step.log10().floor());
+    let round = [1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0].into_iter().map(|round| round * power);
+    lines * round.into_iter().find(|round| *round >= step).unwrap_or(20.0 * power)
 }
 
 struct Chart<'a> {
@@ -82,10 +84,8 @@ impl Chart<'_> {
         let mut pen = Pen::on(buffer, inner, rows);
         pen.right("0", usize::from(AXIS) - 1, self.theme.dim).put(glyphs.bottom_left, self.theme.dim);
         pen.fill(glyphs.line, usize::from(self.plot.width), self.theme.dim);
-        let mut pen = Pen::on(buffer, inner, rows + 1);
         let start = (self.model.moment() - self.seconds).max(0.0);
         let first = self.column(start).unwrap_or(0);
-        pen.to(self.plot.x + first).put(&clock(start), self.theme.dim);
         let now = if self.model.frozen.is_some() || self.model.playback.is_some() {
             clock(self.model.moment())
         } else {
@@ -93,6 +93,11 @@ impl Chart<'_> {
         };
         let x = self.plot.right().saturating_sub(short(now.len()));
         Pen::on(buffer, inner, rows + 1).to(x).put(&now, self.theme.dim);
+        // A run that has just begun has its start where now is.
+        let (start, first) = (clock(start), self.plot.x + first);
+        if first + short(start.len()) < x {
+            Pen::on(buffer, inner, rows + 1).to(first).put(&start, self.theme.dim);
+        }
     }
 
     /// The column of a moment.
@@ -113,7 +118,7 @@ impl Chart<'_> {
                 let level = eighths.saturating_sub((rows - 1 - row) * 8).min(8);
                 if level > 0 {
                     let (x, y) = (self.plot.x + column, self.plot.y + short(row));
-                    buffer.set_stringn(x, y, self.theme.glyphs.levels[level], 1, self.theme.bar);
+                    sign(buffer, x, y, self.theme.glyphs.levels[level], self.theme.bar);
                 }
             }
         }
@@ -136,7 +141,7 @@ impl Chart<'_> {
                 if let Some(sign) = char::from_u32(0x2800 + bits).filter(|_| bits > 0) {
                     let mut letter = [0; 4];
                     let (x, y) = (self.plot.x + column, self.plot.y + short(row));
-                    buffer.set_stringn(x, y, sign.encode_utf8(&mut letter), 1, self.theme.bar);
+                    self::sign(buffer, x, y, sign.encode_utf8(&mut letter), self.theme.bar);
                 }
             }
         }
@@ -177,7 +182,7 @@ impl Chart<'_> {
     /// Draws over nothing.
     fn sign(&self, buffer: &mut Buffer, x: u16, y: u16, sign: &str, style: Style) {
         if buffer.cell((x, y)).is_some_and(|cell| cell.symbol() == " ") {
-            buffer.set_stringn(x, y, sign, 1, style);
+            self::sign(buffer, x, y, sign, style);
         }
     }
 
@@ -187,7 +192,7 @@ impl Chart<'_> {
         for mark in self.model.history.marks.iter().rev().filter(|mark| mark.at <= self.model.moment()) {
             let Some(column) = self.column(mark.at) else { continue };
             let x = self.plot.x + column;
-            buffer.set_stringn(x, inner.y + row, glyphs.tee_up, 1, self.theme.warn);
+            sign(buffer, x, inner.y + row, glyphs.tee_up, self.theme.warn);
             let text = format!("^ {} {}{}{}", printable(&mark.stage), mark.from, glyphs.to, mark.to);
             let end = x + short(columns(&text));
             let y = inner.y + row + 1;

@@ -78,8 +78,10 @@ fn latency(stage: &StageSnapshot, lines: &mut Lines<'_>) {
     }
     let rows = lines.left().saturating_sub(2).clamp(1, 12);
     histogram(stage, rows, lines);
-    let told = format!("{} calls, {}/s; busy {}", count(stage.calls), rate(stage.now.calls), span(stage.busy_seconds));
-    lines.say(&told);
+    let mut pen = lines.next();
+    pen.put(&format!("{} calls, {}/s", count(stage.calls), rate(stage.now.calls)), theme.text);
+    pen.whole(&format!("; busy {}", span(stage.busy_seconds)), theme.text);
+    pen.whole("; each bar twice the time", theme.dim);
 }
 
 /// How many calls took how long: a bar for each doubling of the time.
@@ -114,7 +116,6 @@ fn histogram(stage: &StageSnapshot, rows: u16, lines: &mut Lines<'_>) {
             pen.put(&under_second(2_f64.powi(power)), theme.dim);
         }
     }
-    pen.last("from", theme.dim);
 }
 
 /// Microseconds, with their unit.

@@ -45,7 +45,7 @@ fn confirm(model: &Model, asked: &Asked, theme: &Theme, area: Rect, buffer: &mut
         Asked::Drain => ("Drain and stop?", format!("{unfinished} documents in hand are finished, no others begun")),
         Asked::Retry(stage) => {
             let failed = model.newest.stage(stage).map_or(0, |stage| stage.failed);
-            ("Try again?", format!("{} that failed at {} go in again", count(failed), printable(stage)))
+            ("Try again?", format!("{} documents that failed at {} go in again", count(failed), printable(stage)))
         }
     };
     let lines = [

@@ -7,9 +7,9 @@ use super::super::keys::Action;
 use super::super::layout::Pane;
 use super::super::model::{Model, Overlay};
 use super::super::paint::Pen;
-use super::super::text::columns;
+use super::super::text::{columns, rate, span};
 use super::super::theme::Theme;
-use crate::report::printable;
+use crate::report::{count, printable};
 
 /// What is offered, in the order in which it is dropped from the end.
 const OFFERED: [&[Action]; 16] = [
@@ -45,13 +45,21 @@ pub(in super::super) fn draw(model: &Model, theme: &Theme, area: Rect, buffer: &
         pen.left(&first, room, if said.bad { theme.bad } else { theme.good }, theme);
         return;
     }
+    if model.overlay.is_some() {
+        pen.put("esc", theme.key).put(" back", theme.text);
+        return;
+    }
+    if model.shown.state.is_over() && model.playback.is_none() {
+        over(model, theme, &mut pen);
+        return;
+    }
     let mut room = pen.room();
     let mut shown = Vec::new();
     for actions in OFFERED {
         if !actions.iter().all(|action| offers(model, *action)) {
             continue;
         }
-        let keys = keys(model, actions);
+        let keys = keys(model, actions, theme);
         let label = label(model, actions[0]);
         let width = columns(&keys) + columns(label) + 3;
         if keys.is_empty() || width > room + 2 {
@@ -63,6 +71,32 @@ pub(in super::super) fn draw(model: &Model, theme: &Theme, area: Rect, buffer: &
     shown.sort_by_key(|(action, ..)| place(*action));
     for (_, keys, label) in shown {
         pen.put(&keys, theme.key).put(" ", theme.text).put(label, theme.text).put("  ", theme.text);
+    }
+}
+
+/// How it ended, in a line, and the way out before all.
+fn over(model: &Model, theme: &Theme, pen: &mut Pen<'_>) {
+    for action in [Action::Help, Action::Quit] {
+        let keys = keys(model, &[action], theme);
+        pen.last(&format!(" {}  ", action.binding().label), theme.text);
+        pen.last(&keys, theme.key);
+    }
+    let snapshot = &*model.shown;
+    let documents = &snapshot.documents;
+    let (seen, rate) = (count(documents.seen), rate(snapshot.documents_per_second()));
+    pen.put(&format!("{seen} documents in {}, {rate}/s", span(snapshot.seconds)), theme.title);
+    for (number, state) in [
+        (documents.done, "done"),
+        (documents.failed, "failed"),
+        (documents.unchanged, "unchanged"),
+        (documents.skipped, "skipped"),
+        (documents.cancelled, "cancelled"),
+        (documents.unfinished, "unfinished"),
+    ] {
+        if number > 0 {
+            let alarming = state == "failed" || state == "unfinished";
+            pen.whole(&format!("  {} {state}", count(number)), if alarming { theme.bad } else { theme.text });
+        }
     }
 }
 
@@ -98,15 +132,24 @@ fn label(model: &Model, action: Action) -> &'static str {
 }
 
 /// The first key of each action, as short as can be.
-fn keys(model: &Model, actions: &[Action]) -> String {
+fn keys(model: &Model, actions: &[Action], theme: &Theme) -> String {
+    let glyphs = theme.glyphs;
     let mut text = String::new();
     for action in actions {
         let Some(chord) = model.keys.of(*action).first() else { continue };
         let name = chord.to_string();
-        if !text.is_empty() {
+        let sign = match name.as_str() {
+            "up" => glyphs.up,
+            "down" => glyphs.down,
+            "left" => glyphs.left,
+            "right" => glyphs.right,
+            name => name,
+        };
+        // Arrows are told apart without a stroke between them.
+        if !text.is_empty() && (sign.is_ascii() || sign == name) {
             text.push('/');
         }
-        text.push_str(&name);
+        text.push_str(sign);
     }
     text
 }

@@ -12,7 +12,7 @@ use ratatui::style::Style;
 
 use super::super::layout::Pane;
 use super::super::model::Model;
-use super::super::paint::{Pen, frame, scrolled, share, short};
+use super::super::paint::{Pen, frame, scrolled, share, short, sign};
 use super::super::text::{cells, columns, fit};
 use super::super::theme::Theme;
 use super::stages::FULL;
@@ -78,7 +78,7 @@ impl Canvas<'_> {
     fn put(&mut self, x: u16, line: usize, sign: &str, style: Style) {
         let y = self.inner.y.saturating_add(short(line));
         if x < self.inner.right() && y < self.inner.bottom() {
-            self.buffer.set_stringn(x, y, sign, 1, style);
+            self::sign(self.buffer, x, y, sign, style);
         }
     }
 
@@ -190,9 +190,13 @@ impl Canvas<'_> {
             let (column, line) = self.model.graph.places[stage];
             let text = format!("{} BOTTLENECK", glyphs.bottleneck);
             let x = self.columns[column].0;
-            let marked = self.blank(x, line + 1, columns(&text) + 1);
-            if marked {
+            // Where something lies to the right of the mark, the word stands to its left.
+            let before = x.saturating_sub(11);
+            if self.blank(x, line + 1, columns(&text) + 1) {
                 Pen::on(self.buffer, self.inner, short(line + 1)).to(x).put(&text, self.theme.bad);
+            } else if before > self.inner.x && self.blank(before, line + 1, columns(&text)) {
+                let text = format!("BOTTLENECK {}", glyphs.bottleneck);
+                Pen::on(self.buffer, self.inner, short(line + 1)).to(before).put(&text, self.theme.bad);
             } else if x > self.inner.x && self.blank(x - 1, line, 1) {
                 self.put(x - 1, line, glyphs.bottleneck, self.theme.bad);
             }

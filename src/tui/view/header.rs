@@ -12,7 +12,7 @@ use ratatui::style::Style;
 
 use super::super::model::Model;
 use super::super::paint::{Pen, share};
-use super::super::text::{byte_rate, bytes_of, clock, fit, float, millis, percent, rate, span};
+use super::super::text::{byte_rate, bytes_of, clock, columns, fit, float, millis, percent, rate, span};
 use super::super::theme::Theme;
 use crate::monitor::RunState;
 use crate::report::{count, printable};
@@ -44,25 +44,32 @@ fn state(model: &Model, theme: &Theme) -> (&'static str, Style) {
 
 fn first(model: &Model, theme: &Theme, pen: &mut Pen<'_>, wide: bool) {
     let snapshot = &*model.shown;
-    // What is on the right matters most where there is little room.
-    let right = right(model);
-    for (text, bad) in right.iter().rev() {
-        if pen.last(text, if *bad { theme.bad } else { theme.text }) {
+    let width = pen.room();
+    // The state and the moment stand before all else; the right takes what they leave, the most important first.
+    let least = if width < 60 {
+        11
+    } else if model.playback.is_some() {
+        31
+    } else {
+        20
+    };
+    for (text, bad) in right(model, wide).iter().rev() {
+        if pen.room() >= columns(text) + least {
+            pen.last(text, if *bad { theme.bad } else { theme.text });
             pen.last("  ", theme.text);
         }
     }
+    let name = printable(&snapshot.pipeline);
+    let unsaved = model.widths.unsaved_count(&model.newest);
+    let star = if unsaved > 0 { format!("*{unsaved}") } else { String::new() };
+    let most = if wide { 24 } else { pen.room().saturating_sub(least + star.len() + 2).min(14) };
     if wide {
         pen.put("docmill  ", theme.title);
     }
-    let name = printable(&snapshot.pipeline);
-    let name = fit(&name, if wide { 24 } else { 14 }, theme.glyphs.dots);
-    pen.put(&name, theme.title);
-    let unsaved = model.widths.unsaved_count(&model.newest);
-    if unsaved > 0 {
-        pen.put(&format!("*{unsaved}"), theme.warn);
+    if most >= 4 && !name.is_empty() {
+        pen.put(&fit(&name, most, theme.glyphs.dots), theme.title).put(&star, theme.warn).put("  ", theme.text);
     }
     let (word, style) = state(model, theme);
-    pen.put("  ", theme.text);
     if let Some(playback) = &model.playback {
         let moment = format!("REPLAY {}/{}", clock(playback.at), clock(playback.end));
         pen.put(&moment, theme.warn);
@@ -94,15 +101,16 @@ fn first(model: &Model, theme: &Theme, pen: &mut Pen<'_>, wide: bool) {
 }
 
 /// The figures at the right end, the most important last; the second says whether they are alarming.
-fn right(model: &Model) -> Vec<(String, bool)> {
+fn right(model: &Model, wide: bool) -> Vec<(String, bool)> {
     let snapshot = &*model.shown;
     let documents = &snapshot.documents;
     let ended = documents.seen.saturating_sub(documents.unfinished);
+    let docs = if wide { "docs " } else { "" };
     let mut parts = Vec::new();
     if snapshot.listed {
-        parts.push((format!("docs {}/{}", count(ended), count(documents.seen)), false));
+        parts.push((format!("{docs}{}/{}", count(ended), count(documents.seen)), false));
     } else {
-        parts.push((format!("docs {} of {} listed so far", count(ended), count(documents.seen)), false));
+        parts.push((format!("{docs}{} and {} in hand", count(ended), count(documents.unfinished)), false));
     }
     // Before all is listed nobody knows how much is left.
     if snapshot.listed && !snapshot.state.is_over() && documents.unfinished > 0 {
@@ -111,8 +119,8 @@ fn right(model: &Model) -> Vec<(String, bool)> {
         parts.push((format!("ETA {left}"), false));
     }
     if documents.failed > 0 {
-        let part = percent(share(documents.failed, ended));
-        parts.push((format!("failed {} ({part})", count(documents.failed)), true));
+        let part = if wide { format!(" ({})", percent(share(documents.failed, ended))) } else { String::new() };
+        parts.push((format!("failed {}{part}", count(documents.failed)), true));
     }
     if !model.alerts.is_empty() {
         parts.push((format!("!{}", model.alerts.len()), true));
@@ -139,22 +147,20 @@ fn second(model: &Model, theme: &Theme, pen: &mut Pen<'_>) {
     }
 }
 
-/// How much of what is known is done.
+/// How much is done, once it is known how much there is.
 fn progress(model: &Model, theme: &Theme, pen: &mut Pen<'_>, width: usize) {
     let documents = &model.shown.documents;
-    let part = share(documents.seen.saturating_sub(documents.unfinished), documents.seen);
-    let style = if model.shown.listed { theme.bar } else { theme.dim };
-    pen.bar(part, width, style, theme);
-    if model.shown.listed {
-        pen.put(" ", theme.text).right(&percent(part), 5, theme.title);
-    } else {
-        pen.put(" lists", theme.dim);
+    if !model.shown.listed {
+        pen.fill(theme.glyphs.dot, width, theme.dim).put(" lists", theme.dim);
+        return;
     }
+    let part = share(documents.seen.saturating_sub(documents.unfinished), documents.seen);
+    pen.bar(part, width, theme.bar, theme).put(" ", theme.text).right(&percent(part), 5, theme.title);
 }
 
-fn throughput(model: &Model, theme: &Theme, pen: &mut Pen<'_>, columns: usize) {
+fn throughput(model: &Model, theme: &Theme, pen: &mut Pen<'_>, width: usize) {
     pen.put(&rate(model.shown.rates.documents), theme.title).put(" doc/s ", theme.text);
-    pen.curve(&model.history.columns(model.moment(), 60.0, columns), theme.bar, theme);
+    pen.curve(&model.history.columns(model.moment(), 60.0, width), theme.bar, theme);
 }
 
 fn third(model: &Model, theme: &Theme, pen: &mut Pen<'_>) {
@@ -201,9 +207,12 @@ fn alarming(share: f64, theme: &Theme) -> Style {
 fn both(model: &Model, theme: &Theme, pen: &mut Pen<'_>) {
     let snapshot = &*model.shown;
     let host = &snapshot.host;
-    progress(model, theme, pen, if pen.room() >= 70 { 12 } else { 8 });
+    if pen.room() >= 50 {
+        pen.last(&format!("  UI {}", percent(model.cpu)), theme.dim);
+    }
+    progress(model, theme, pen, 8);
     pen.put(" ", theme.text);
-    throughput(model, theme, pen, if pen.room() >= 50 { 6 } else { 0 });
+    throughput(model, theme, pen, if pen.room() >= 50 { 4 } else { 0 });
     let rss = host.rss_bytes + host.children_rss_bytes;
     let used = if host.cpus > 0.0 { host.cpus_used / host.cpus } else { 0.0 };
     let in_flight = share(snapshot.memory_used, snapshot.memory_budget);
@@ -216,5 +225,4 @@ fn both(model: &Model, theme: &Theme, pen: &mut Pen<'_>) {
             pen.put("  ", theme.text).put(&text, alarming(part, theme));
         }
     }
-    pen.last(&format!("UI {}", percent(model.cpu)), theme.dim);
 }

@@ -55,7 +55,7 @@ pub(super) fn draw(model: &Model, content: &Content<'_>, theme: &Theme, area: Re
     for (line, text) in (from..).zip(wrap(&told, usize::from(inner.width))) {
         Pen::on(buffer, inner, line).put(&text, if content.prediction.is_some() { theme.good } else { theme.dim });
     }
-    let sides = theme.glyphs.sides;
+    let (left, right) = (theme.glyphs.left, theme.glyphs.right);
     Pen::on(buffer, inner, inner.height.saturating_sub(1))
-        .put(&format!("{sides} by one  < > halve, double  Enter does it  Esc leaves it"), theme.dim);
+        .put(&format!("{left}/{right} by one  < > halve, double  Enter does it  Esc leaves it"), theme.dim);
 }
