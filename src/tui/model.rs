@@ -1,7 +1,7 @@
 //! All that the dashboard knows: what is shown, where one is in it, and what is being asked. Views read it; only `update`
 //! changes it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ratatui::layout::Size;
@@ -36,6 +36,9 @@ pub struct Options {
     pub read_only: bool,
     /// Whether it stays when the run is over, until a key says otherwise.
     pub stay: bool,
+    /// The widths that the pipeline's file says, by stage. Those that are missing count as what the first snapshot says:
+    /// right for a run's own dashboard, not for one that comes later.
+    pub widths: BTreeMap<String, usize>,
     /// Throughput of another run to compare with: what it is called, and documents a second.
     pub baseline: Option<(String, f64)>,
 }
@@ -186,7 +189,6 @@ impl Model {
     pub fn new(size: Size, options: Options, keys: Keys) -> Self {
         Self {
             baseline: options.baseline.clone(),
-            options,
             keys,
             size,
             shown: Arc::default(),
@@ -195,7 +197,7 @@ impl Model {
             alerts: Vec::new(),
             history: History::default(),
             graph: GraphLayout::default(),
-            widths: Widths::default(),
+            widths: Widths::saved(options.widths.clone()),
             live: true,
             playback: None,
             clock: 0.0,
@@ -222,6 +224,7 @@ impl Model {
             mouse: false,
             leaving: false,
             left: None,
+            options,
         }
     }
 
@@ -268,6 +271,16 @@ impl Model {
         !id.is_empty() && self.advice.bottleneck.stage == id
     }
 
+    /// How many widths are not as the file says; a recording has no file.
+    pub(super) fn unsaved(&self) -> usize {
+        if self.playback.is_some() { 0 } else { self.widths.unsaved_count(&self.newest) }
+    }
+
+    /// Whether a stage's width is one of them.
+    pub(super) fn is_unsaved(&self, stage: &StageSnapshot) -> bool {
+        self.playback.is_none() && self.widths.changed(&stage.id, stage.width)
+    }
+
     /// The documents that failed at the selected stage, the latest first.
     pub(super) fn failures(&self) -> impl Iterator<Item = &Ended> {
         self.shown.failures.iter().rev().filter(|ended| ended.stage == self.selected)
@@ -290,7 +303,7 @@ impl Model {
     pub(super) fn offers(&self, action: Action) -> bool {
         let over = self.shown.state.is_over();
         match action {
-            Action::WriteFile => self.refusal().is_none() && self.widths.unsaved_count(&self.newest) > 0,
+            Action::WriteFile => self.refusal().is_none() && self.unsaved() > 0,
             Action::Apply => self.refusal().is_none() && !over && self.proposals().next().is_some(),
             Action::Dismiss => self.proposals().next().is_some(),
             action if action.binding().writes => self.refusal().is_none() && !over,

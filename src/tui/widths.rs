@@ -20,6 +20,11 @@ pub(super) struct Widths {
 }
 
 impl Widths {
+    /// With what the file says.
+    pub(super) fn saved(saved: BTreeMap<String, usize>) -> Self {
+        Self { saved, ..Self::default() }
+    }
+
     /// Takes note of the widths that there are.
     pub(super) fn see(&mut self, snapshot: &Snapshot, clock: f64) {
         for stage in &snapshot.stages {

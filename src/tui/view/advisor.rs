@@ -1,4 +1,5 @@
-//! What bounds the run, what would speed it up and what that would bring; alerts before all.
+//! What bounds the run, what would speed it up and what that would bring; then alerts, and what
+//! earlier changes brought.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -39,7 +40,7 @@ pub(in super::super) fn draw(model: &Model, theme: &Theme, area: Rect, buffer: &
 
 /// The keys that do something here now.
 fn hints(model: &Model, room: usize) -> String {
-    let unsaved = model.widths.unsaved_count(&model.newest);
+    let unsaved = model.unsaved();
     let mut hints = String::new();
     for action in [Action::Apply, Action::Dismiss, Action::WhatIf, Action::WriteFile] {
         let Some(key) = model.keys.of(action).first().filter(|_| model.offers(action)) else { continue };
@@ -66,11 +67,6 @@ fn texts(model: &Model, theme: &Theme, width: usize) -> Vec<(String, Style)> {
             texts.push((format!("{:before$}{part}", ""), style));
         }
     };
-    for alert in &model.alerts {
-        let stage = if alert.stage.is_empty() { String::new() } else { format!("{}: ", alert.stage) };
-        let since = span((model.moment() - alert.since).max(0.0));
-        add(&printable(&format!("! {stage}{} (for {since})", alert.text)), theme.bad, 2);
-    }
     let bottleneck = &model.advice.bottleneck;
     if bottleneck.stage.is_empty() {
         add("nothing has run long enough to say what limits it", theme.dim, 0);
@@ -83,6 +79,11 @@ fn texts(model: &Model, theme: &Theme, width: usize) -> Vec<(String, Style)> {
         let text = format!("{} {changes}: {}", number + 1, predicted(&proposal.prediction, model, theme));
         add(&printable(&text), theme.good, 2);
         add(&printable(&proposal.because), theme.text, 2);
+    }
+    for alert in &model.alerts {
+        let stage = if alert.stage.is_empty() { String::new() } else { format!("{}: ", alert.stage) };
+        let since = span((model.moment() - alert.since).max(0.0));
+        add(&printable(&format!("! {stage}{} (for {since})", alert.text)), theme.bad, 2);
     }
     for note in &model.advice.notes {
         add(&printable(note), theme.text, 2);

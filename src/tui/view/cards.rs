@@ -31,7 +31,7 @@ pub(in super::super) fn draw(model: &Model, theme: &Theme, area: Rect, buffer: &
         let errors = if stage.failed > 0 { format!("!{} ", stage.failed) } else { String::new() };
         pen.last(&errors, theme.bad);
         pen.last(&format!("{:>8}/s  p95 {:>6}  ", rate(stage.now.output), millis(stage.service_ms.p95)), theme.text);
-        let changed = model.widths.changed(&stage.id, stage.width);
+        let changed = model.is_unsaved(stage);
         let width = workers(stage, changed, theme);
         let room = pen.room().saturating_sub(width.chars().count() + 2);
         let style = if model.is_bottleneck(&stage.id) { theme.warn } else { theme.text };
@@ -61,7 +61,7 @@ pub(in super::super) fn single(model: &Model, theme: &Theme, area: Rect, buffer:
         let mut pen = Pen::on(buffer, inner, line);
         mark(model, stage, theme, &mut pen);
         let (text, alarming) = value(stage, model.tab);
-        let width = workers(stage, model.widths.changed(&stage.id, stage.width), theme);
+        let width = workers(stage, model.is_unsaved(stage), theme);
         pen.last(&format!("{text:>9} "), if alarming { theme.bad } else { theme.text });
         pen.last(&format!(" {width:>6}"), theme.text);
         let room = pen.room().saturating_sub(1);

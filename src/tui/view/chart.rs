@@ -14,7 +14,7 @@ use ratatui::style::Style;
 use super::super::layout::Pane;
 use super::super::model::{Model, WINDOWS};
 use super::super::paint::{Pen, frame, short, sign};
-use super::super::text::{cells, clock, columns, rate, size_float, span};
+use super::super::text::{cells, clock, columns, rate, size_float};
 use super::super::theme::Theme;
 use crate::report::printable;
 
@@ -25,7 +25,7 @@ const NAMES: u16 = 20;
 
 pub(in super::super) fn draw(model: &Model, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     let seconds = WINDOWS[model.window.min(WINDOWS.len() - 1)];
-    let title = format!("Run  doc/s, {}  [ ] zoom", span(seconds));
+    let title = format!("Run  doc/s, {:.0} min  [ ] zoom", seconds / 60.0);
     let note = if model.baseline.is_some() { "b no baseline" } else { "b baseline" };
     let inner = frame(buffer, area, &title, note, model.pane == Pane::Chart && !model.zoomed, theme);
     if inner.height < 3 || inner.width < AXIS + 10 {

@@ -2,13 +2,15 @@
 
 mod errors;
 
+use std::borrow::Cow;
+
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::super::layout::Pane;
 use super::super::model::{Model, TABS, Tab, memory};
 use super::super::paint::{Pen, frame, short};
-use super::super::text::{bytes, float, millis, rate, size_float, span};
+use super::super::text::{bytes, columns, float, millis, rate, size_float, span};
 use super::super::theme::Theme;
 use super::stages::workers;
 use crate::monitor::StageSnapshot;
@@ -168,18 +170,22 @@ fn hands(stage: &StageSnapshot, lines: &mut Lines<'_>) {
 }
 
 /// The end of a long place: what tells one document from another.
-fn tail(text: &str, room: usize, theme: &Theme) -> String {
-    let wide = super::super::text::columns(text);
-    if wide <= room || room < 4 {
-        return text.to_owned();
+fn tail<'a>(text: &'a str, room: usize, theme: &Theme) -> Cow<'a, str> {
+    if columns(text) <= room || room < 4 {
+        return text.into();
     }
-    let mut rest = text;
-    while super::super::text::columns(rest) + 1 > room {
-        let mut letters = rest.chars();
-        letters.next();
-        rest = letters.as_str();
+    let mut left = room - columns(theme.glyphs.dots);
+    let mut letter_of = [0; 4];
+    let mut from = text.len();
+    for (at, letter) in text.char_indices().rev() {
+        let wide = columns(letter.encode_utf8(&mut letter_of));
+        if wide > left {
+            break;
+        }
+        left -= wide;
+        from = at;
     }
-    format!("{}{rest}", theme.glyphs.dots)
+    format!("{}{}", theme.glyphs.dots, &text[from..]).into()
 }
 
 fn queue(model: &Model, stage: &StageSnapshot, lines: &mut Lines<'_>) {

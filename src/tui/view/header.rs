@@ -60,7 +60,7 @@ fn first(model: &Model, theme: &Theme, pen: &mut Pen<'_>, wide: bool) {
         }
     }
     let name = printable(&snapshot.pipeline);
-    let unsaved = model.widths.unsaved_count(&model.newest);
+    let unsaved = model.unsaved();
     let star = if unsaved > 0 { format!("*{unsaved}") } else { String::new() };
     let most = if wide { 24 } else { pen.room().saturating_sub(least + star.len() + 2).min(14) };
     if wide {

@@ -82,7 +82,7 @@ const COMPACT_TABLE: &Columns = &[
 pub(in super::super) fn draw(model: &Model, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     let glyphs = theme.glyphs;
     let changed = if area.width >= 100 { "* changed, not yet in the file" } else { "* not in the file" };
-    let any = model.widths.unsaved_count(&model.shown) > 0;
+    let any = model.unsaved() > 0;
     let inner = frame(
         buffer,
         area,
@@ -200,7 +200,7 @@ fn cell(model: &Model, stage: &StageSnapshot, column: Column, width: usize, them
         }
         Column::Tier => drop(pen.left(&stage.tier, width, theme.dim, theme)),
         Column::Width => {
-            let changed = model.widths.changed(&stage.id, stage.width);
+            let changed = model.is_unsaved(stage);
             pen.right(&workers(stage, changed, theme), width, if changed { theme.warn } else { theme.text });
         }
         Column::Input if stage.role == "source" => drop(pen.right("-", width, theme.dim)),

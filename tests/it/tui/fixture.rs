@@ -161,16 +161,41 @@ fn event(number: u64, at: f64, kind: EventKind, stage: &str, by: &str, text: &st
     Event { number, at, kind, stage: stage.into(), by: by.into(), text: text.into(), from: None, to: None }
 }
 
-/// Seven stages, four minutes after the start, `parse` at its limit.
-pub(super) fn snapshot() -> Snapshot {
+fn failures() -> Vec<Ended> {
     let failure = |document: &str, stage: &str, reason: &str| Ended {
         document: document.into(),
         stage: stage.into(),
         class: "rejected".into(),
         reason: reason.into(),
         attempts: 1,
-        ..Ended::default()
     };
+    vec![
+        failure("https://example.org/a.pdf", "download", "503 service unavailable"),
+        failure("file:///data/secret%20plan.pdf", "parse", "the PDF is encrypted\u{1b}[31m"),
+        failure("file:///data/x.pdf", "parse", "ran out of time after 30s"),
+    ]
+}
+
+fn events() -> Vec<Event> {
+    vec![
+        event(1, 0.0, EventKind::Run, "", "run", "began"),
+        Event { from: Some(8), to: Some(12), ..event(2, 84.0, EventKind::Width, "parse", "you", "") },
+        event(
+            3,
+            118.0,
+            EventKind::Advice,
+            "parse",
+            "tuner",
+            "8 to 12 brought +31% documents a second (predicted +35%)",
+        ),
+        event(7, 249.0, EventKind::Failure, "download", "run", "https://example.org/a.pdf: 503 service unavailable"),
+        Event { from: Some(6), to: Some(8), ..event(8, 251.0, EventKind::Width, "embed", "you", "") },
+        event(9, 252.0, EventKind::Alert, "parse", "tuner", "its queue has been full for 30s"),
+    ]
+}
+
+/// Seven stages, four minutes after the start, `parse` at its limit.
+pub(super) fn snapshot() -> Snapshot {
     Snapshot {
         version: 1,
         run: "r1".into(),
@@ -223,33 +248,8 @@ pub(super) fn snapshot() -> Snapshot {
             network_out: 3e6,
             ..HostSnapshot::default()
         },
-        failures: vec![
-            failure("https://example.org/a.pdf", "download", "503 service unavailable"),
-            failure("file:///data/secret%20plan.pdf", "parse", "the PDF is encrypted\u{1b}[31m"),
-            failure("file:///data/x.pdf", "parse", "ran out of time after 30s"),
-        ],
-        events: vec![
-            event(1, 0.0, EventKind::Run, "", "run", "began"),
-            Event { from: Some(8), to: Some(12), ..event(2, 84.0, EventKind::Width, "parse", "you", "") },
-            event(
-                3,
-                118.0,
-                EventKind::Advice,
-                "parse",
-                "tuner",
-                "8 to 12 brought +31% documents a second (predicted +35%)",
-            ),
-            event(
-                7,
-                249.0,
-                EventKind::Failure,
-                "download",
-                "run",
-                "https://example.org/a.pdf: 503 service unavailable",
-            ),
-            Event { from: Some(6), to: Some(8), ..event(8, 251.0, EventKind::Width, "embed", "you", "") },
-            event(9, 252.0, EventKind::Alert, "parse", "tuner", "its queue has been full for 30s"),
-        ],
+        failures: failures(),
+        events: events(),
         ..Snapshot::default()
     }
 }

@@ -41,7 +41,12 @@ fn with_colours_and_without() {
         press(&mut model, "j j");
         model
     };
-    for (theme, name) in [(ThemeName::Dark, "dark"), (ThemeName::Ansi16, "ansi16"), (ThemeName::Mono, "mono")] {
+    for (theme, name) in [
+        (ThemeName::Dark, "dark"),
+        (ThemeName::Light, "light"),
+        (ThemeName::Ansi16, "ansi16"),
+        (ThemeName::Mono, "mono"),
+    ] {
         let model = selected(80, 24);
         assert_snapshot!(format!("theme_{name}"), styled(&paint(&model, theme, GlyphSet::Block, 80, 24)));
     }

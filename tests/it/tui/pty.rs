@@ -105,9 +105,12 @@ struct Terminal {
 
 impl Terminal {
     fn new(role: &str, variables: &[(&str, &str)]) -> Self {
+        Self::started(role, variables, CommandBuilder::new(env::current_exe().expect("this binary")))
+    }
+
+    fn started(role: &str, variables: &[(&str, &str)], mut command: CommandBuilder) -> Self {
         let size = PtySize { rows: 40, cols: 120, pixel_width: 0, pixel_height: 0 };
         let pair = native_pty_system().openpty(size).expect("a pseudo-terminal");
-        let mut command = CommandBuilder::new(env::current_exe().expect("this binary"));
         command.args(["--exact", "tui::pty::dashboard", "--ignored", "--nocapture"]);
         for name in ["NO_COLOR", "COLORTERM", "COLORFGBG"] {
             command.env_remove(name);
@@ -232,6 +235,31 @@ fn no_color_sends_no_colour() {
         }
     }
     assert!(reversed, "what is selected is reversed");
+    terminal.press("qw");
+    terminal.is_restored("left in order");
+}
+
+/// A shell sees the program stop, has its terminal, and brings it back.
+#[test]
+fn it_is_suspended_and_comes_back() {
+    let mut shell = CommandBuilder::new("sh");
+    shell.args(["-c", r#"set -m; "$@"; echo "was stopped"; fg >/dev/null"#, "sh"]);
+    shell.arg(env::current_exe().expect("this binary"));
+    let mut terminal = Terminal::started("normal", &[], shell);
+    terminal.shows("Stages (7)");
+    terminal.press("\x1a");
+    let until = Instant::now() + Duration::from_secs(30);
+    while !terminal.bytes().contains("was stopped") {
+        assert!(Instant::now() < until, "it does not stop:\n{}", terminal.bytes());
+        thread::sleep(Duration::from_millis(20));
+    }
+    let bytes = terminal.bytes();
+    let (before, _) = bytes.split_once("was stopped").expect("it is there");
+    let (left, entered) = (before.rfind("\x1b[?1049l"), before.rfind("\x1b[?1049h"));
+    assert!(left > entered, "the shell has its own screen");
+    terminal.shows("Stages (7)");
+    terminal.press("jj");
+    terminal.shows("parse  parse stage");
     terminal.press("qw");
     terminal.is_restored("left in order");
 }
