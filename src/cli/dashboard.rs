@@ -1,5 +1,6 @@
 //! The dashboard of a run: starts it on a thread of its own, and links it with the run, its pipeline file and its ledger.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -71,6 +72,14 @@ impl tui::Advisor for Tuned {
     fn predict(&mut self, snapshot: &Snapshot, changes: &[Change]) -> Option<Prediction> {
         self.advisor.what_if(snapshot, changes)
     }
+}
+
+/// The widths that a pipeline begins with: those of its file, or what was said instead.
+pub(super) fn widths(plan: &Plan) -> BTreeMap<String, usize> {
+    plan.stages
+        .iter()
+        .map(|stage| (stage.id.clone(), stage.width.start.clamp(stage.width.min, stage.width.max)))
+        .collect()
 }
 
 /// A pipeline file that widths are written into.
@@ -192,7 +201,7 @@ impl Dashboard {
         };
         let mut tuned = Tuned::of(shown.plan);
         let (ends, ending) = oneshot::channel();
-        let options = Options { stay: true, ..Options::default() };
+        let options = Options { stay: true, widths: widths(shown.plan), ..Options::default() };
         logs::hold();
         thread::Builder::new().name(tui::THREAD.into()).spawn(move || {
             // Where it panics nothing is sent, which tells as well.

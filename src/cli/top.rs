@@ -10,7 +10,7 @@ use anyhow::Context;
 use docmill_api::{Registry, SourceItem};
 
 use super::ENVIRONMENT;
-use super::dashboard::{Looks, Tuned, WidthFile};
+use super::dashboard::{Looks, Tuned, WidthFile, widths};
 use super::failed::read;
 use super::pipeline_args::{CONFIGURATION, PipelineArgs, refuse_usage};
 use super::recorded;
@@ -84,7 +84,8 @@ pub fn run(args: &Args, registry: &Registry, out: &mut dyn Write, err: &mut dyn 
         let message = "the dashboard needs a terminal on standard error; `docmill report` tells of a run without one";
         return refuse_usage(message, err);
     }
-    let options = Options { seat: Seat::Visitor, read_only: args.read_only, stay: true, ..Options::default() };
+    let widths = widths(&plan);
+    let options = Options { seat: Seat::Visitor, read_only: args.read_only, stay: true, widths, ..Options::default() };
     let ended = match &args.replay {
         Some(name) => {
             let recording = match recorded::read(name, &args.pipeline, registry) {

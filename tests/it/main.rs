@@ -24,8 +24,8 @@ mod seen;
 mod stop;
 mod support;
 mod timeout;
-mod tune;
 mod tui;
+mod tune;
 mod unchanged;
 mod width;
 
