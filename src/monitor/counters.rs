@@ -68,7 +68,10 @@ pub struct StageCounters {
 
 /// What the workers of a stage have in hand. A place a worker, so that no worker waits for another.
 #[derive(Debug)]
-struct Hands(Vec<Mutex<Option<(Instant, Arc<Document>)>>>);
+struct Hands(Vec<Place>);
+
+/// What one worker has in hand, and since when.
+type Place = Mutex<Option<(Instant, Arc<Document>)>>;
 
 /// How many hands a snapshot tells of.
 const HANDS: usize = 4;
@@ -130,9 +133,7 @@ impl StageCounters {
     }
 
     fn hands(&self) -> (Vec<Hand>, usize) {
-        let of = |place: &Mutex<Option<(Instant, Arc<Document>)>>| {
-            place.lock().unwrap_or_else(PoisonError::into_inner).clone()
-        };
+        let of = |place: &Place| place.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let mut hands: Vec<(Instant, Arc<Document>)> = self.hands.0.iter().filter_map(of).collect();
         let all = hands.len();
         hands.sort_unstable_by_key(|(since, _)| *since);
@@ -230,7 +231,7 @@ impl StageCounters {
     }
 }
 
-struct InHand<'a>(Option<&'a Mutex<Option<(Instant, Arc<Document>)>>>);
+struct InHand<'a>(Option<&'a Place>);
 
 impl Drop for InHand<'_> {
     fn drop(&mut self) {

@@ -142,12 +142,13 @@ impl Recording {
     /// # Errors
     /// It is none, or damaged in the middle. A last line that was cut off is left out.
     pub fn read(from: impl BufRead) -> Result<Self, RecordingError> {
-        let mut lines = from.lines().enumerate().peekable();
+        // By bytes: a cut may go through a character.
+        let mut lines = from.split(b'\n').enumerate().peekable();
         let head = match lines.next() {
             Some((_, line)) => line?,
             None => return Err(RecordingError::NotOne),
         };
-        let head: Head = serde_json::from_str(&head).map_err(|_| RecordingError::NotOne)?;
+        let head: Head = serde_json::from_slice(&head).map_err(|_| RecordingError::NotOne)?;
         if head.docmill != "recording" {
             return Err(RecordingError::NotOne);
         }
@@ -156,7 +157,7 @@ impl Recording {
         }
         let mut recording = Self::default();
         while let Some((index, text)) = lines.next() {
-            match serde_json::from_str(&text?) {
+            match serde_json::from_slice(&text?) {
                 Ok(line) => recording.take(line),
                 Err(_) if lines.peek().is_none() => recording.cut_off = true,
                 Err(error) => return Err(RecordingError::Damaged { line: index + 1, error }),
@@ -222,6 +223,8 @@ mod tests {
     #[test]
     fn a_cut_is_read_up_to_it_and_damage_is_told() {
         let whole = recorded();
+        let umlaut = [&whole[..whole.len() / 2], "{\"event\":{\"text\":\"ü".as_bytes()].concat();
+        assert!(Recording::read(&umlaut[..umlaut.len() - 1]).is_ok_and(|recording| recording.cut_off));
         let cut = Recording::read(&whole[..whole.len() / 2]).expect("read up to the cut");
         assert!(cut.cut_off && !cut.snapshots.is_empty() && cut.report.is_none());
         assert!(matches!(Recording::read(&b"{}\n"[..]), Err(RecordingError::NotOne)));

@@ -299,29 +299,13 @@ fn conclude(shared: &Shared, delivery: &Delivery) {
     let made = delivery.made();
     let failure = delivery.failure();
     let skip = delivery.skip().filter(|_| made.rows == 0);
-    if !delivery.is_unfinished() {
-        shared.counters.latencies.add(delivery.age(), || SlowDocument {
-            document: document.uri.clone(),
-            bytes: delivery.peak_bytes(),
-            chunks: made.chunks,
-            ..SlowDocument::default()
-        });
-    }
+    note_end(shared, delivery);
     shared.under_way.leave(&document.id);
     if delivery.gone && failure.is_none() {
         tracing::info!(document = document.uri, "is no longer there, its rows were deleted");
         shared.counters.tally(|tally| tally.gone += 1);
         delivery.leave();
         return;
-    }
-    if let Some(failure) = failure.as_ref().filter(|_| !delivery.is_unfinished() && !delivery.is_as_before()) {
-        shared.counters.events.add(Event {
-            kind: EventKind::Failure,
-            stage: failure.stage.to_string(),
-            by: "run".into(),
-            text: format!("{}: {}", document.uri, failure.error.message),
-            ..Event::default()
-        });
     }
     shared.counters.tally(|tally| {
         if delivery.is_unfinished() {
@@ -384,6 +368,29 @@ fn conclude(shared: &Shared, delivery: &Delivery) {
         }
     });
     delivery.leave();
+}
+
+/// Notes how long a document took, and that it failed, if it has come to an end in this run.
+fn note_end(shared: &Shared, delivery: &Delivery) {
+    if delivery.is_unfinished() {
+        return;
+    }
+    let document = delivery.document();
+    shared.counters.latencies.add(delivery.age(), || SlowDocument {
+        document: document.uri.clone(),
+        bytes: delivery.peak_bytes(),
+        chunks: delivery.made().chunks,
+        ..SlowDocument::default()
+    });
+    if let Some(failure) = delivery.failure().filter(|_| !delivery.is_as_before()) {
+        shared.counters.events.add(Event {
+            kind: EventKind::Failure,
+            stage: failure.stage.to_string(),
+            by: "run".into(),
+            text: format!("{}: {}", document.uri, failure.error.message),
+            ..Event::default()
+        });
+    }
 }
 
 /// Whether a media type is that of source code: `text/x-rust` and the like.
