@@ -165,6 +165,9 @@ impl Planner {
             if self.hold > 0 {
                 // What comes out in this window was begun with the widths of before.
                 self.meter.forget_rates();
+                if let Some(experiment) = &mut self.experiment {
+                    experiment.since.get_or_insert((snapshot.seconds, through(snapshot)));
+                }
                 return false;
             }
         }

@@ -37,7 +37,7 @@ impl Estimate {
         Some(self.prediction(&widths, extrapolated))
     }
 
-    pub(super) fn prediction(&self, widths: &[usize], extrapolated: bool) -> Prediction {
+    pub(super) fn prediction(&self, widths: &[usize], mut extrapolated: bool) -> Prediction {
         let (model_now, _) = self.limit(&self.widths());
         let (model_then, term) = self.limit(widths);
         let fits = if model_now > 0.0 && self.rate > 0.0 {
@@ -54,6 +54,12 @@ impl Estimate {
         if extrapolated {
             spread += EXTRAPOLATED;
         }
+        let mut low = then * (1.0 - spread).max(0.0);
+        if let Some(times) = self.beyond_what_a_service_has_shown(then) {
+            // It may refuse the first call more: then nothing is won.
+            low = low.min(self.rate);
+            extrapolated |= times > 2.0;
+        }
         let in_hand = |stage: &super::estimate::Stage, width: usize, rate: f64| {
             stage.cost.bytes * (rate * stage.demand).min(width as f64)
         };
@@ -66,13 +72,22 @@ impl Estimate {
         Prediction {
             now: self.rate,
             then,
-            low: then * (1.0 - spread).max(0.0),
+            low,
             high: then * (1.0 + spread),
             cpus: then * self.cpus_each(),
             memory: (self.memory + more).max(0.0),
             limit: self.told(&term, widths, model_then),
             extrapolated,
         }
+    }
+
+    /// How many times the calls of now a service would be sent of which no limit is known; none where it is as many.
+    fn beyond_what_a_service_has_shown(&self, then: f64) -> Option<f64> {
+        let known = |limits: &super::estimate::ServiceLimits| limits.concurrency.is_some() || limits.rate.is_some();
+        let open = self.services.iter().filter(|(_, limits)| !known(limits));
+        let asked = open.filter(|(name, _)| self.stages.iter().any(|stage| stage.service == **name)).count();
+        let times = then / self.rate.max(f64::MIN_POSITIVE);
+        (asked > 0 && times > 1.25).then_some(times)
     }
 
     /// What bounds throughput at these widths, in words.

@@ -3,6 +3,7 @@
 
 use super::super::advice::{Change, Prediction};
 use super::super::estimate::{Estimate, Term};
+use super::super::meter::through;
 use super::super::shares::Shares;
 use super::{Decision, Ideal, Planner};
 use crate::monitor::Snapshot;
@@ -25,26 +26,50 @@ const BLOCKED: f64 = 0.5;
 const NARROW_EVERY: f64 = 120.0;
 /// Less than this share of what was expected of a change is nothing,
 const EFFECT: f64 = 0.1;
-/// which is believed if what was expected is so many times the error of what was measured.
-const SURE: f64 = 2.0;
+/// which is believed if what was expected is so many times the error of what was measured: at half as many, one change in
+/// fifty would be taken back by chance, and its stage left as it was for minutes.
+const SURE: f64 = 3.5;
+/// At this share it has brought something, and the next may follow.
+const CLEAR: f64 = 0.5;
+/// Until it is known, a stage is widened to so many times what it was at most.
+const UNTIL_KNOWN: usize = 4;
 /// A stage that is occupied so much of its time has none to spare.
 const NO_TIME: f64 = 0.7;
 /// A run that goes at this share of what was reckoned goes as it was reckoned.
 const EXPLAINED: f64 = 0.8;
 /// A change whose effect is not clear after so many seconds is not judged.
-const JUDGED_WITHIN: f64 = 30.0;
+const JUDGED_WITHIN: f64 = 60.0;
 /// A stage whose change was taken back is left alone for so many seconds.
 const PINNED: f64 = 300.0;
 
-/// Widenings whose effect is awaited.
+/// Widenings whose effect is awaited. Those that follow before it is known belong to it.
 #[derive(Clone, Debug)]
 pub(super) struct Experiment {
     at: f64,
+    /// From when on what comes out shows them, and how many documents had ended by then.
+    pub(super) since: Option<(f64, f64)>,
     changes: Vec<Change>,
     /// Documents a second before, and its standard error.
     before: (f64, f64),
     /// Documents a second that were predicted.
     expected: f64,
+}
+
+impl Experiment {
+    fn add(&mut self, changes: &[Change]) {
+        for change in changes {
+            match self.changes.iter_mut().find(|other| other.stage == change.stage) {
+                Some(other) => other.to = change.to,
+                None => self.changes.push(change.clone()),
+            }
+        }
+    }
+
+    /// The width that a stage may have until the effect is known.
+    fn most(&self, stage: &str) -> usize {
+        let change = self.changes.iter().find(|change| change.stage == stage);
+        change.map_or(usize::MAX, |change| UNTIL_KNOWN * change.from)
+    }
 }
 
 impl Planner {
@@ -89,7 +114,11 @@ impl Planner {
             if more < (DEADBAND * stage.width as f64).max(1.0) || blocked {
                 continue;
             }
-            let to = needed.min((WIDER * stage.width as f64) as usize).min(ideal.caps[index]);
+            let known = self.experiment.as_ref().map_or(usize::MAX, |experiment| experiment.most(&stage.id));
+            let to = needed.min((WIDER * stage.width as f64) as usize).min(ideal.caps[index]).min(known);
+            if to <= stage.width {
+                continue;
+            }
             tight |= target * (stage.demand + stage.wait) > TIGHT * stage.width as f64;
             widths[index] = to;
             changes.push(Change { stage: stage.id.clone(), from: stage.width, to });
@@ -118,9 +147,18 @@ impl Planner {
     /// What is taken back, because it brought next to nothing of what was expected, and nothing that is known now says why.
     fn judge(&mut self, snapshot: &Snapshot, estimate: &Estimate) -> Vec<Change> {
         let Some(experiment) = self.experiment.take() else { return Vec::new() };
-        let Some(after) = self.meter.rate(f64::INFINITY) else { return Vec::new() };
-        let (expected, got) = (experiment.expected - experiment.before.0, after.0 - experiment.before.0);
-        if expected < SURE * experiment.before.1.hypot(after.1) {
+        let Some((since, ended)) = experiment.since else {
+            self.experiment = Some(experiment);
+            return Vec::new();
+        };
+        let span = (snapshot.seconds - since).max(f64::MIN_POSITIVE);
+        let after = (through(snapshot) - ended) / span;
+        let error = experiment.before.1.hypot((after.max(1.0 / span) / span).sqrt());
+        let (expected, got) = (experiment.expected - experiment.before.0, after - experiment.before.0);
+        if got >= CLEAR * expected {
+            return Vec::new();
+        }
+        if expected < SURE * error {
             if snapshot.seconds - experiment.at < JUDGED_WITHIN {
                 self.experiment = Some(experiment);
             }
@@ -129,13 +167,21 @@ impl Planner {
         if got >= EFFECT * expected || explained(estimate, &experiment.changes) {
             return Vec::new();
         }
+        // Where the client of a service knows a limit, that limit is what bounds, and the cap follows it: two that turn one
+        // knob would chase each other.
+        let limited = |change: &Change| {
+            let index = estimate.index(&change.stage);
+            let limits = index.and_then(|index| estimate.services.get(&estimate.stages[index].service));
+            limits.is_some_and(|limits| limits.concurrency.is_some() || limits.rate.is_some())
+        };
         // One that has time to spare now is wide enough: that it brought nothing is another's doing.
         let still = |change: &Change| {
             let stage = snapshot.stage(&change.stage);
             stage.is_some_and(|stage| stage.width == change.to && Shares::now(stage).occupied() >= NO_TIME)
         };
         let back = |change: Change| Change { from: change.to, to: change.from, ..change };
-        let taken_back: Vec<Change> = experiment.changes.into_iter().filter(|change| still(change)).map(back).collect();
+        let taken_back: Vec<Change> =
+            experiment.changes.into_iter().filter(|change| still(change) && !limited(change)).map(back).collect();
         for change in &taken_back {
             self.pins.insert(change.stage.clone(), snapshot.seconds + PINNED);
         }
@@ -154,8 +200,14 @@ impl Planner {
         let before = self.meter.rate(15.0).unwrap_or((estimate.rate, estimate.rate));
         let wider = changes.iter().any(|change| change.to > change.from);
         if ideal.is_some() && wider {
-            let expected = prediction.then;
-            self.experiment = Some(Experiment { at: snapshot.seconds, changes: changes.clone(), before, expected });
+            let started = Experiment {
+                at: snapshot.seconds,
+                since: None,
+                changes: Vec::new(),
+                before,
+                expected: prediction.then,
+            };
+            self.experiment.get_or_insert(started).add(&changes);
         }
         if !wider {
             self.last_narrowed = snapshot.seconds;
