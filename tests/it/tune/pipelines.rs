@@ -9,9 +9,12 @@ pub(super) struct Case {
     /// What bounds it when its widths are right.
     pub(super) stage: &'static str,
     pub(super) resource: &'static str,
-    /// Widths to begin with, and one to change: stage and width of all that are not 4, then stage and new width.
-    pub(super) changes: Vec<(Vec<(&'static str, usize)>, &'static str, usize)>,
+    /// What is changed for the what-if. A stage that is not named begins at 4.
+    pub(super) changes: Vec<Widening>,
 }
+
+/// Widths to begin with, and the stage whose width is changed, with the new one.
+pub(super) type Widening = (Vec<(&'static str, usize)>, &'static str, usize);
 
 fn stage(id: &str, input: &str, tier: &str, call: Times) -> StageModel {
     let inputs = if input.is_empty() { Vec::new() } else { vec![input.to_owned()] };

@@ -3,7 +3,7 @@
 use docmill::tune::simulate::{Model, Simulation};
 use docmill::tune::{Advisor, Bottleneck, Change, Mode, Planner, PlannerSettings, TUNER, bottleneck_now};
 
-use super::pipelines::with;
+use super::pipelines::{Widening, with};
 
 /// What came of a tuned run.
 pub(super) struct Trial {
@@ -26,15 +26,11 @@ pub(super) fn tuned(model: &Model, seed: u64) -> Trial {
     let (mut at_first, mut later) = (0_usize, 0_usize);
     let mut ended = Vec::new();
     let mut bottleneck = Bottleneck::default();
-    let tell = std::env::var_os("TUNE_TELL").is_some();
     while simulation.seconds() < END {
         let snapshot = simulation.step();
         ended.push((snapshot.seconds, simulation.ended() as f64));
         bottleneck = bottleneck_now(&snapshot).0;
         for decision in planner.look(&snapshot) {
-            if tell {
-                println!("{:.1} {}", snapshot.seconds, decision.why);
-            }
             *(if snapshot.seconds <= MINUTE { &mut at_first } else { &mut later }) += 1;
             simulation.set_width(&decision.change.stage, decision.change.to, TUNER, &decision.why);
         }
@@ -116,12 +112,16 @@ impl Predicted {
     }
 }
 
+/// The widths of the other stages, as far as they are not 4.
+fn beside(widths: &[(&'static str, usize)], changed: &str) -> String {
+    let others = widths.iter().filter(|(stage, _)| *stage != changed);
+    let others: Vec<String> = others.map(|(stage, width)| format!("{stage} {width}")).collect();
+    if others.is_empty() { String::new() } else { format!(", with {}", others.join(", ")) }
+}
+
 /// Looks on for half a minute, predicts, changes, and measures for a minute.
-pub(super) fn predicted_and_measured(
-    model: &Model,
-    changes: &[(Vec<(&'static str, usize)>, &'static str, usize)],
-) -> Vec<Predicted> {
-    let one = |(number, (widths, stage, to)): (usize, &(Vec<(&'static str, usize)>, &'static str, usize))| {
+pub(super) fn predicted_and_measured(model: &Model, changes: &[Widening]) -> Vec<Predicted> {
+    let one = |(number, (widths, stage, to)): (usize, &Widening)| {
         let of = |id: &str| widths.iter().find(|(stage, _)| *stage == id).map_or(4, |(_, width)| *width);
         let model = with(model, of);
         let mut simulation = Simulation::new(&model, 21 + number as u64).expect("the model is sound");
@@ -139,7 +139,7 @@ pub(super) fn predicted_and_measured(
         let before = simulation.ended() as f64;
         simulation.advance(105.0);
         Predicted {
-            change: format!("{stage} {} to {to}", change.from),
+            change: format!("{stage} {} to {to}{}", change.from, beside(widths, stage)),
             before: prediction.now,
             predicted: prediction.then,
             low: prediction.low,
