@@ -149,3 +149,6 @@ fn proposal(estimate: &Estimate, widths: &[usize]) -> Proposal {
     let Bottleneck { stage, because, .. } = estimate.told(&term, &estimate.widths(), rate);
     Proposal { changes, prediction, because: format!("at {stage} {because}") }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,6 +9,8 @@ mod trial;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 
 use self::pipelines::{Case, cases, starts};
 use self::trial::{Trial, best_widths, predicted_and_measured, tuned};
@@ -35,6 +37,16 @@ fn rows(case: &Case) -> (Vec<Row>, Vec<(String, usize)>) {
         }
     }
     (rows, widths)
+}
+
+/// Does the same with each pipeline, all at once: each run depends on its seed alone.
+fn side_by_side<T: Send>(with: impl Fn(&Case) -> T + Sync) -> Vec<(Case, T)> {
+    let cases = cases();
+    let all: Vec<T> = thread::scope(|scope| {
+        let threads: Vec<_> = cases.iter().map(|case| scope.spawn(|| with(case))).collect();
+        threads.into_iter().map(|thread| thread.join().expect("no run panics")).collect()
+    });
+    cases.into_iter().zip(all).collect()
 }
 
 fn wrong(row: &Row, case: &Case) -> Vec<String> {
@@ -102,8 +114,7 @@ fn every_wrong_start_ends_at_the_best_widths() {
     let mut best = String::from(
         "| pipeline | CPUs | best widths that the search finds | documents a second |\n|---|---|---|---|\n",
     );
-    for case in cases() {
-        let (rows, widths) = rows(&case);
+    for (case, (rows, widths)) in side_by_side(rows) {
         for row in &rows {
             let wrong = wrong(row, &case);
             if !wrong.is_empty() {
@@ -126,8 +137,7 @@ fn what_is_predicted_comes() {
     let mut text =
         String::from("| pipeline | change | before | predicted | measured | off by |\n|---|---|---|---|---|---|\n");
     let mut failed = Vec::new();
-    for case in cases() {
-        let all = predicted_and_measured(&case.model, &case.changes);
+    for (case, all) in side_by_side(|case| predicted_and_measured(&case.model, &case.changes)) {
         let close = all.iter().filter(|one| one.off().abs() <= 0.2).count();
         let within = all.iter().filter(|one| one.low <= one.measured && one.measured <= one.high).count();
         if close * 10 < all.len() * 8 {
@@ -157,6 +167,8 @@ fn what_is_predicted_comes() {
 
 /// Holds a table in docs/tuning.md, between its two markers, against what was just made; or writes it, where that is wanted.
 fn written(name: &str, table: &str) {
+    static PAGE: Mutex<()> = Mutex::new(());
+    let _alone = PAGE.lock().unwrap_or_else(PoisonError::into_inner);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/tuning.md");
     let text = fs::read_to_string(&path).expect("docs/tuning.md is readable");
     let (begin, end) = (format!("<!-- {name} -->\n"), format!("<!-- end of {name} -->"));
