@@ -105,7 +105,7 @@ impl History {
         self.snapshots.get(self.snapshots.partition_point(|snapshot| snapshot.seconds <= at))
     }
 
-    /// The mean throughput in each of `columns` spans of time that end at `now`; none where nothing is known.
+    /// The mean throughput in each of `columns` spans of time of which the last holds `now`; none where nothing is known.
     pub(super) fn columns(&self, now: f64, seconds: f64, columns: usize) -> Vec<Option<f64>> {
         means(self.points.iter().map(|point| (point.at, point.rate)), now, seconds, columns)
     }
@@ -124,10 +124,17 @@ fn push<T>(to: &mut VecDeque<T>, item: T, most: usize) {
     to.push_back(item);
 }
 
+/// Where the first of so many columns begins, which together are so long and hold `now` in the last. Columns begin at
+/// multiples of their length: what is in one stays in it while time goes on, and the picture does not shimmer.
+pub(super) fn start(now: f64, seconds: f64, columns: usize) -> f64 {
+    let length = seconds / size_float(columns.max(1));
+    ((now / length).floor() + 1.0) * length - seconds
+}
+
 fn means(points: impl Iterator<Item = (f64, f64)>, now: f64, seconds: f64, columns: usize) -> Vec<Option<f64>> {
     let mut sums = vec![(0.0, 0_u32); columns];
-    let start = now - seconds;
-    for (at, value) in points.filter(|(at, _)| *at > start && *at <= now) {
+    let start = start(now, seconds, columns);
+    for (at, value) in points.filter(|(at, _)| *at >= start && *at <= now) {
         let column = super::text::cells((at - start) / seconds, columns).min(columns.saturating_sub(1));
         if let Some(sum) = sums.get_mut(column) {
             *sum = (sum.0 + value, sum.1 + 1);
@@ -194,7 +201,7 @@ mod tests {
         for second in 1..=10_u32 {
             history.record(&snapshot(f64::from(second), f64::from(second)));
         }
-        assert_eq!(history.columns(10.0, 10.0, 2), [Some(3.0), Some(8.0)]);
+        assert_eq!(history.columns(10.0, 10.0, 2), [Some(7.0), Some(10.0)]);
         let fine = history.columns(10.0, 10.0, 40);
         assert!(fine[4..].iter().all(Option::is_some), "{fine:?}");
         assert_eq!(history.columns(30.0, 10.0, 2), [None, None]);

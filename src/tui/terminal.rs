@@ -6,8 +6,8 @@
 
 use std::io::{self, BufWriter, Stderr, Write, stderr};
 use std::panic;
-use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, Once, PoisonError, TryLockError};
 use std::thread;
 use std::time::Duration;
 
@@ -36,6 +36,10 @@ pub const THREAD: &str = "dashboard";
 
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
+/// Held while a frame goes out: what gives the terminal back waits for its end, or the rest of it would go to the user's
+/// own screen.
+static FRAME: Mutex<()> = Mutex::new(());
+
 /// Gives the terminal back, if it is taken: cooked mode, the screen and the cursor that there were, no reports of focus,
 /// mouse or paste. May be called at any time, from any thread, any number of times; for handlers of signals that run as
 /// ordinary code.
@@ -43,6 +47,15 @@ pub fn restore() {
     if !TAKEN.swap(false, Ordering::SeqCst) {
         return;
     }
+    // But not for ever: a frame may hang in a terminal that takes nothing, or be what has panicked.
+    let mut waited = 0;
+    let _frame = loop {
+        match FRAME.try_lock() {
+            Err(TryLockError::WouldBlock) if waited < 20 => waited += 1,
+            locked => break locked,
+        }
+        thread::sleep(Duration::from_millis(5));
+    };
     // There is nobody to tell of a terminal that is gone.
     let _ = disable_raw_mode();
     let _ = execute!(
@@ -117,6 +130,7 @@ impl Screen {
 
     /// Draws a frame. The terminal shows it as one, if it can.
     pub(super) fn draw(&mut self, model: &Model, theme: &Theme) -> io::Result<()> {
+        let _frame = FRAME.lock().unwrap_or_else(PoisonError::into_inner);
         // Whoever has given the terminal back meanwhile has ended this: nothing more may reach the user's own screen.
         if !TAKEN.load(Ordering::SeqCst) {
             return Err(io::Error::new(io::ErrorKind::Interrupted, "the terminal was given back"));

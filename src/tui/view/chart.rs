@@ -11,6 +11,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
+use super::super::history;
 use super::super::layout::Pane;
 use super::super::model::{Model, WINDOWS};
 use super::super::paint::{Pen, frame, short, sign};
@@ -102,8 +103,8 @@ impl Chart<'_> {
 
     /// The column of a moment.
     fn column(&self, at: f64) -> Option<u16> {
-        let share = (at - (self.model.moment() - self.seconds)) / self.seconds;
         let width = usize::from(self.plot.width);
+        let share = (at - history::start(self.model.moment(), self.seconds, width)) / self.seconds;
         (0.0..=1.0).contains(&share).then(|| short(cells(share, width).min(width.saturating_sub(1))))
     }
 
