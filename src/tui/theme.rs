@@ -107,23 +107,22 @@ impl Theme {
             Color::Rgb(red, green, blue)
         };
         let palette = match name {
-            ThemeName::Dark => {
-                [0xd5_d9_e0, 0x80_88_96, 0x59_b4_ff, 0x6c_cf_7e, 0xf0_b3_4a, 0xff_6b_6b, 0xc0_92_ff].map(rgb)
-            }
-            ThemeName::Light => {
-                [0x20_24_2b, 0x6a_71_7d, 0x00_5f_b8, 0x1a_7f_37, 0x95_5b_00, 0xc6_24_24, 0x7b_3f_c4].map(rgb)
-            }
+            ThemeName::Dark => [0x80_88_96, 0x59_b4_ff, 0x6c_cf_7e, 0xf0_b3_4a, 0xff_6b_6b, 0xc0_92_ff].map(rgb),
+            ThemeName::Light => [0x6a_71_7d, 0x00_5f_b8, 0x1a_7f_37, 0x95_5b_00, 0xc6_24_24, 0x7b_3f_c4].map(rgb),
             ThemeName::Ansi16 => {
-                [Color::Reset, Color::DarkGray, Color::Cyan, Color::Green, Color::Yellow, Color::Red, Color::Magenta]
+                [Color::DarkGray, Color::Cyan, Color::Green, Color::Yellow, Color::Red, Color::Magenta]
             }
             ThemeName::Mono => return Self::mono(glyphs),
         };
-        let [text, dim, accent, good, warn, bad, held] = palette.map(|colour| Style::new().fg(colour));
+        // Most texts have the terminal's own colour: nobody knows for sure what ground it is on.
+        let text = Style::new();
+        let [dim, accent, good, warn, bad, held] = palette.map(|colour| Style::new().fg(colour));
         let selected = match name {
-            ThemeName::Dark => Style::new().bg(rgb(0x2a_32_40)).add_modifier(Modifier::BOLD),
-            ThemeName::Light => Style::new().bg(rgb(0xdc_e8_f6)).add_modifier(Modifier::BOLD),
-            _ => Style::new().add_modifier(Modifier::BOLD),
+            ThemeName::Dark => Style::new().fg(rgb(0xff_ff_ff)).bg(rgb(0x2a_32_40)),
+            ThemeName::Light => Style::new().fg(rgb(0x20_24_2b)).bg(rgb(0xdc_e8_f6)),
+            _ => Style::new(),
         };
+        let selected = selected.add_modifier(Modifier::BOLD);
         Self {
             name,
             glyphs: glyphs.glyphs(),

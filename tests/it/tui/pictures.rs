@@ -41,17 +41,18 @@ fn with_colours_and_without() {
         press(&mut model, "j j");
         model
     };
-    for (theme, name) in [
-        (ThemeName::Dark, "dark"),
-        (ThemeName::Light, "light"),
-        (ThemeName::Ansi16, "ansi16"),
-        (ThemeName::Mono, "mono"),
-    ] {
-        let model = selected(80, 24);
-        assert_snapshot!(format!("theme_{name}"), styled(&paint(&model, theme, GlyphSet::Block, 80, 24)));
+    for (width, height) in [(120, 40), (100, 30), (80, 24), (60, 24), (39, 9)] {
+        let model = selected(width, height);
+        for theme in [ThemeName::Dark, ThemeName::Mono] {
+            let picture = styled(&paint(&model, theme, GlyphSet::Block, width, height));
+            assert_snapshot!(format!("theme_{theme}_{width}x{height}"), picture);
+        }
+    }
+    for theme in [ThemeName::Light, ThemeName::Ansi16] {
+        let picture = styled(&paint(&selected(80, 24), theme, GlyphSet::Block, 80, 24));
+        assert_snapshot!(format!("theme_{theme}_80x24"), picture);
     }
     let model = selected(120, 40);
-    assert_snapshot!("theme_mono_120x40", styled(&paint(&model, ThemeName::Mono, GlyphSet::Block, 120, 40)));
     assert_snapshot!("glyphs_ascii", signs(&paint(&model, ThemeName::Mono, GlyphSet::Ascii, 120, 40)));
     assert_snapshot!("glyphs_braille", signs(&paint(&model, ThemeName::Mono, GlyphSet::Braille, 120, 40)));
 }
