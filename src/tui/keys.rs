@@ -137,6 +137,17 @@ actions! {
     Help "help" ["?", "f1"] View "help" "Lists all keys.";
 }
 
+/// The table for the documentation, as Markdown: key, the name to configure it by, what it does.
+#[must_use]
+pub fn table() -> String {
+    let mut text = "| key | name | what it does |\n|---|---|---|\n".to_owned();
+    for binding in BINDINGS {
+        let keys: Vec<String> = binding.keys.iter().map(|key| format!("`{key}`")).collect();
+        text.push_str(&format!("| {} | `{}` | {} |\n", keys.join(" "), binding.name, binding.help));
+    }
+    text
+}
+
 impl Action {
     /// Its row of the table.
     #[must_use]
@@ -242,6 +253,15 @@ mod tests {
             assert!(!keys.of(binding.action).is_empty(), "`{}` has no key", binding.name);
             assert!(binding.help.ends_with('.') && !binding.label.is_empty());
         }
+    }
+
+    #[test]
+    fn the_documentation_has_a_row_for_each() {
+        let table = table();
+        assert_eq!(table.lines().count(), BINDINGS.len() + 2);
+        assert!(table.contains("| `+` | `wider` | Widens the stage by one. |"));
+        // No sign in it ends a cell early.
+        assert!(table.lines().all(|line| line.matches('|').count() == 4));
     }
 
     #[test]

@@ -11,6 +11,7 @@
 //!                            └──▶ draw(&Model, &Theme) ──▶ terminal
 //! ```
 
+mod choices;
 mod draw;
 mod glyphs;
 mod graph;
@@ -33,7 +34,7 @@ mod widths;
 
 pub use draw::draw;
 pub use glyphs::GlyphSet;
-pub use keys::{Action, BINDINGS, Binding, Chord, Group, Keys};
+pub use keys::{Action, BINDINGS, Binding, Chord, Group, Keys, table as keys_table};
 pub use link::{Advisor, ChangedLine, FileChange, Link};
 pub use message::{Answer, Effect, Message, Wish};
 pub use model::{Model, Options, Seat};
