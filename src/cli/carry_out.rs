@@ -75,6 +75,8 @@ pub(super) struct Work {
     pub(super) record: Option<PathBuf>,
     /// The state directory whose runs it is kept with, where that is not its own.
     pub(super) kept_in: Option<PathBuf>,
+    /// Whether the dashboard stays when the run has come to its end, until its user leaves it.
+    pub(super) stays: bool,
     /// How many are under way at once, where it is not left to the runtime.
     pub(super) places: Option<Arc<Semaphore>>,
     /// When they are taken in.
@@ -123,7 +125,7 @@ pub(super) fn carry_out(
     }
     let event_loop = super::event_loop().context("cannot start the event loop")?;
     let state = plan.run.state.clone();
-    let ran = event_loop.block_on(execute(plan, registry, &options, (ui, looks), (records, work.begun)));
+    let ran = event_loop.block_on(execute(plan, registry, &options, (ui, looks, work.stays), (records, work.begun)));
     services::keep(&state, &services);
     // What still blocks a thread (a step that ran out of time) is not waited for.
     event_loop.shutdown_background();
@@ -165,7 +167,7 @@ async fn execute(
     plan: Plan,
     registry: &Registry,
     options: &RuntimeOptions,
-    (ui, looks): (Ui, Option<Looks>),
+    (ui, looks, stays): (Ui, Option<Looks>, bool),
     (records, begun): (Records, Option<Begun>),
 ) -> Result<Ran, BuildError> {
     let drain = docmill_api::units::Span(plan.run.drain);
@@ -194,7 +196,7 @@ async fn execute(
     let recording = records.follow(&view.snapshot().run, published.clone());
     if let (Some(looks), Some(ledger)) = (looks, &options.ledger) {
         let shown = Shown { plan: &of_plan, view: &view, commands: &commands, ledger };
-        let dashboard = Dashboard::start(looks, &shown).map_err(|error| BuildError {
+        let dashboard = Dashboard::start(looks, &shown, stays).map_err(|error| BuildError {
             stage: "run".into(),
             error: StageError::fatal(format!("no thread for the dashboard: {error}")),
         })?;
@@ -213,7 +215,7 @@ async fn execute(
             return Err(BuildError { stage: "run".into(), error });
         }
     };
-    if matches!(end, RunEnd::Completed) {
+    if stays && matches!(end, RunEnd::Completed) {
         tokio::select! {
             () = progress.linger() => {}
             () = interrupts.next() => {}

@@ -190,7 +190,7 @@ impl Dashboard {
     ///
     /// # Errors
     /// There can be no thread.
-    pub(super) fn start(looks: Looks, shown: &Shown<'_>) -> io::Result<Self> {
+    pub(super) fn start(looks: Looks, shown: &Shown<'_>, stay: bool) -> io::Result<Self> {
         let mut run = OwnRun {
             view: shown.view.clone(),
             published: shown.view.published(),
@@ -201,7 +201,7 @@ impl Dashboard {
         };
         let mut tuned = Tuned::of(shown.plan);
         let (ends, ending) = oneshot::channel();
-        let options = Options { stay: true, widths: widths(shown.plan), ..Options::default() };
+        let options = Options { stay, widths: widths(shown.plan), ..Options::default() };
         logs::hold();
         thread::Builder::new().name(tui::THREAD.into()).spawn(move || {
             // Where it panics nothing is sent, which tells as well.

@@ -97,6 +97,7 @@ pub fn run(mut args: Args, registry: &Registry, out: &mut dyn Write, err: &mut d
         prune: args.prune,
         results: args.results,
         record: args.record.clone(),
+        stays: true,
         ..Work::default()
     };
     let ran = match carry_out(loaded.plan, registry, &state, work, args.ui, err)? {

@@ -2,10 +2,10 @@
 //!
 //! A picture changes on purpose by `INSTA_UPDATE=always cargo test`, and is read before it is committed.
 
-mod cost;
 mod fixture;
 mod keys;
 mod pictures;
 mod pty;
+mod real;
 mod sizes;
 mod truth;

@@ -159,7 +159,10 @@ fn progress(model: &Model, theme: &Theme, pen: &mut Pen<'_>, width: usize) {
 }
 
 fn throughput(model: &Model, theme: &Theme, pen: &mut Pen<'_>, width: usize) {
-    pen.put(&rate(model.shown.rates.documents), theme.title).put(" doc/s ", theme.text);
+    // Of a run that is over nothing goes on now: what it did as a whole, as its report says.
+    let shown = &model.shown;
+    let documents = if shown.state.is_over() { shown.documents_per_second() } else { shown.rates.documents };
+    pen.put(&rate(documents), theme.title).put(" doc/s ", theme.text);
     pen.curve(&model.history.columns(model.moment(), 60.0, width), theme.bar, theme);
 }
 

@@ -322,6 +322,11 @@ pub(super) fn model(width: u16, height: u16, options: Options) -> Model {
     model
 }
 
+/// A dashboard that has seen nothing yet.
+pub(super) fn empty(width: u16, height: u16, options: Options) -> Model {
+    Model::new(Size { width, height }, options, Keys::default())
+}
+
 pub(super) fn feed(model: &mut Model, snapshot: Snapshot) -> Vec<Effect> {
     update(model, Message::Snapshot(Arc::new(snapshot)))
 }

@@ -5,7 +5,7 @@ use ratatui::style::Color;
 
 use super::fixture::{model, paint, press, signs, snapshot};
 
-fn number(text: &str) -> f64 {
+pub(super) fn number(text: &str) -> f64 {
     let digits = text.trim_end_matches(['k', 'M']);
     let factor = match text.chars().last() {
         Some('k') => 1e3,
@@ -16,12 +16,12 @@ fn number(text: &str) -> f64 {
 }
 
 /// The word before another.
-fn before<'a>(text: &'a str, word: &str) -> &'a str {
+pub(super) fn before<'a>(text: &'a str, word: &str) -> &'a str {
     let at = text.find(word).unwrap_or_else(|| panic!("`{word}` is not shown:\n{text}"));
     text[..at].split_whitespace().last().expect("a word")
 }
 
-fn near(shown: f64, told: f64) {
+pub(super) fn near(shown: f64, told: f64) {
     assert!((shown - told).abs() <= told * 0.01, "{shown} is shown and {told} told");
 }
 
