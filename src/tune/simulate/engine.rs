@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use fastrand::Rng;
 
 use super::model::{Model, ModelError};
-use super::service::{Leave, Service};
+use super::service::Service;
 use super::stage::{Doing, Record, Stage, Worker};
 use crate::monitor::{Event, EventKind, Window};
 
@@ -15,19 +15,19 @@ use crate::monitor::{Event, EventKind, Window};
 pub struct Simulation {
     pub(super) model: Model,
     pub(super) now: f64,
-    random: Rng,
+    pub(super) random: Rng,
     agenda: BinaryHeap<Reverse<Due>>,
-    numbers: u64,
+    pub(super) numbers: u64,
     pub(super) stages: Vec<Stage>,
     /// From, to, records that went into it, records in it.
     pub(super) edges: Vec<(usize, usize, u64, u64)>,
     pub(super) services: BTreeMap<String, Service>,
-    permits: usize,
-    at_the_gate: BTreeMap<(Reverse<usize>, u64), (usize, usize)>,
+    pub(super) permits: usize,
+    pub(super) at_the_gate: BTreeMap<(Reverse<usize>, u64), (usize, usize)>,
     /// CPUs that work asks for, and the CPU time so far.
     pub(super) load: f64,
     pub(super) cpu_seconds: f64,
-    load_since: f64,
+    pub(super) load_since: f64,
     pub(super) documents: Documents,
     /// Sources that wait for a place or for memory.
     pub(super) waiting_sources: VecDeque<usize>,
@@ -57,7 +57,7 @@ struct Due {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum What {
+pub(super) enum What {
     /// A worker's call ends.
     Ends(usize, usize),
     /// A batch has waited long enough.
@@ -194,7 +194,7 @@ impl Simulation {
         stages[stage].model.call.sample(random)
     }
 
-    fn note(&mut self, at: f64, what: What) {
+    pub(super) fn note(&mut self, at: f64, what: What) {
         self.numbers += 1;
         self.agenda.push(Reverse(Due { at, number: self.numbers, what }));
     }
@@ -270,123 +270,8 @@ impl Simulation {
         }
     }
 
-    fn has_gathered(&mut self, stage: usize, worker: usize) {
-        self.stages[stage].gathering.retain(|other| *other != worker);
-        let waited = self.becomes(stage, worker, Doing::AtTheGate);
-        self.stages[stage].counters.starved += waited;
-        if !self.stages[stage].pooled() {
-            self.becomes(stage, worker, Doing::AtTheService);
-            return self.ask(stage, worker);
-        }
-        if self.permits > 0 {
-            self.permits -= 1;
-            return self.begin(stage, worker, false);
-        }
-        self.numbers += 1;
-        self.at_the_gate.insert((Reverse(self.stages[stage].depth), self.numbers), (stage, worker));
-    }
-
-    /// Asks the stage's service for leave, where it has one.
-    fn ask(&mut self, stage: usize, worker: usize) {
-        let now = self.now;
-        let Self { services, stages, .. } = self;
-        let Some(service) = services.get_mut(&stages[stage].model.service) else {
-            return self.begin(stage, worker, false);
-        };
-        match service.ask(now) {
-            Leave::Wait => service.waiting.push_back((stage, worker)),
-            Leave::At(at) => self.note(at, What::Asks(stage, worker)),
-            Leave::Go { refused } => {
-                let held = now - self.stages[stage].workers[worker].since;
-                self.stages[stage].counters.provider += held;
-                self.begin(stage, worker, refused);
-            }
-        }
-    }
-
-    fn begin(&mut self, stage: usize, worker: usize, refused: bool) {
-        if matches!(self.stages[stage].workers[worker].doing, Doing::AtTheGate) {
-            let held = self.now - self.stages[stage].workers[worker].since;
-            self.stages[stage].counters.gate += held;
-        }
-        self.becomes(stage, worker, Doing::Works { refused });
-        let items = self.stages[stage].workers[worker].records.len();
-        let seconds = if refused {
-            self.services.get(&self.stages[stage].model.service).map_or(0.0, Service::refuses_after)
-        } else {
-            self.sample(stage) + self.stages[stage].model.item * items.saturating_sub(1) as f64
-        };
-        let share = if refused { 0.0 } else { self.stages[stage].model.cpu };
-        self.change_load(share);
-        // Work that asks for more CPUs than there are takes as much longer. It keeps the pace that it began with: what
-        // begins and ends meanwhile evens out.
-        let stretch = (self.load / self.model.cpus).max(1.0);
-        self.worker(stage, worker).cpu = (seconds * share, share);
-        let ends = self.now + seconds * (share * stretch + (1.0 - share).max(0.0));
-        self.note(ends, What::Ends(stage, worker));
-    }
-
-    fn change_load(&mut self, by: f64) {
-        self.cpu_seconds += self.load.min(self.model.cpus) * (self.now - self.load_since);
-        self.load_since = self.now;
-        self.load = (self.load + by).max(0.0);
-    }
-
-    fn ends(&mut self, stage: usize, worker: usize) {
-        let refused = matches!(self.worker(stage, worker).doing, Doing::Works { refused: true });
-        let took = self.becomes(stage, worker, Doing::Idle);
-        let (cpu, share) = std::mem::take(&mut self.worker(stage, worker).cpu);
-        self.change_load(-share);
-        self.stages[stage].counters.cpu += cpu;
-        self.stages[stage].served(took);
-        if self.stages[stage].is_source() {
-            return self.has_listed(stage, worker);
-        }
-        if self.stages[stage].pooled() {
-            self.next_at_the_gate();
-        }
-        if self.answered(stage, worker, took, refused) {
-            let made = self.outputs(stage, worker);
-            self.becomes(stage, worker, Doing::Blocked(made));
-            self.hand_on(stage, worker);
-        }
-    }
-
-    fn next_at_the_gate(&mut self) {
-        match self.at_the_gate.pop_first() {
-            Some((_, (stage, worker))) => self.begin(stage, worker, false),
-            None => self.permits += 1,
-        }
-    }
-
-    /// Tells the service's client how a call went. Whether it is over; otherwise it is tried again later.
-    fn answered(&mut self, stage: usize, worker: usize, took: f64, refused: bool) -> bool {
-        let now = self.now;
-        let Self { services, stages, .. } = self;
-        let Some(service) = services.get_mut(&stages[stage].model.service) else { return true };
-        if refused {
-            service.refused(now);
-        } else {
-            service.answered(took, now);
-        }
-        let free = service.limit.saturating_sub(service.in_flight).min(service.waiting.len());
-        let next: Vec<(usize, usize)> = service.waiting.drain(..free).collect();
-        let retry = service.retry_after();
-        if refused {
-            self.stages[stage].counters.retries += 1;
-            self.becomes(stage, worker, Doing::AtTheService);
-            // Spread, so that those that were refused together do not come again together.
-            let again = now + retry * (0.5 + self.random.f64());
-            self.note(again, What::Asks(stage, worker));
-        }
-        for (stage, worker) in next {
-            self.ask(stage, worker);
-        }
-        !refused
-    }
-
     /// What a worker made of what it has in hand, and where each goes.
-    fn outputs(&mut self, stage: usize, worker: usize) -> VecDeque<(usize, Record)> {
+    pub(super) fn outputs(&mut self, stage: usize, worker: usize) -> VecDeque<(usize, Record)> {
         let records = std::mem::take(&mut self.worker(stage, worker).records);
         let mut made = VecDeque::new();
         let of = &self.stages[stage];

@@ -12,6 +12,7 @@ mod service;
 mod source;
 mod stage;
 mod times;
+mod work;
 
 pub use engine::Simulation;
 pub use model::{BatchModel, Model, ModelError, ServiceModel, StageModel};
