@@ -2,7 +2,7 @@
 //! and a snapshot needs no order between them.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -64,6 +64,8 @@ pub struct StageCounters {
     /// Bytes of the records in its workers' hands.
     pub held_bytes: Arc<AtomicU64>,
     hands: Hands,
+    /// Whether a source is being asked for its next document.
+    lists: AtomicBool,
 }
 
 /// What the workers of a stage have in hand. A place a worker, so that no worker waits for another.
@@ -103,6 +105,7 @@ impl Default for StageCounters {
             errors: Mutex::default(),
             held_bytes: Arc::default(),
             hands: Hands(Vec::new()),
+            lists: AtomicBool::new(false),
         }
     }
 }
@@ -130,6 +133,12 @@ impl StageCounters {
             *place.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), Arc::clone(document)));
         }
         InHand(place)
+    }
+
+    /// Notes that a source is asked for its next document, until what is returned is dropped.
+    pub fn lists(&self) -> impl Drop + '_ {
+        self.lists.store(true, Relaxed);
+        Lists(&self.lists)
     }
 
     fn hands(&self) -> (Vec<Hand>, usize) {
@@ -207,7 +216,7 @@ impl StageCounters {
             errors,
             held_bytes: self.held_bytes.load(Relaxed),
             hands,
-            in_hand,
+            in_hand: in_hand + usize::from(self.lists.load(Relaxed)),
             input: self.input.load(Relaxed),
             output: self.output.load(Relaxed),
             failed: self.failed.load(Relaxed),
@@ -228,6 +237,14 @@ impl StageCounters {
             },
             ..stage
         }
+    }
+}
+
+struct Lists<'a>(&'a AtomicBool);
+
+impl Drop for Lists<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Relaxed);
     }
 }
 
@@ -268,7 +285,7 @@ pub struct RunCounters {
     /// Bytes of the documents that were read.
     pub bytes: AtomicU64,
     /// Whether the stores build their indexes.
-    pub indexing: std::sync::atomic::AtomicBool,
+    pub indexing: AtomicBool,
     /// The longest poll of any task by thread-CPU time, in nanoseconds, where polls are watched.
     pub longest_poll: AtomicU64,
     /// CPU time that the dashboard used, in nanoseconds.

@@ -214,7 +214,7 @@ pub struct StageSnapshot {
     pub workers: WorkerEnds,
     /// What it does now.
     pub now: StageNow,
-    /// How many of its workers have something in hand.
+    /// How many of its workers have something in hand; of a source, 1 while it is asked for its next document.
     pub in_hand: usize,
     /// What its workers have had in hand longest, the longest first; some.
     pub hands: Vec<Hand>,

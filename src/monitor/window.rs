@@ -122,22 +122,22 @@ fn fill_in(snapshot: &mut Snapshot, before: &Mark, now: &Mark, marks: &VecDeque<
 }
 
 /// How a stage's workers spent their time. What they are in the middle of is told only when it is over: what is missing of
-/// their time is counted as work of those that have a record in hand, and as waiting for input of the others; and where
+/// their time is counted as work of those that have a record in hand, and as waiting of the others; and where
 /// more is told than there was time, it began before.
 fn shares(stage: &StageSnapshot, before: &StageMark, now: &StageMark, (window, listed): (f64, bool)) -> StageNow {
     let workers = float(stage.workers_alive.max(1) as u64);
     let held: f64 = now.held.iter().sum::<f64>() - before.held.iter().sum::<f64>();
-    let (mut busy, blocked) = (now.busy - before.busy, now.blocked - before.blocked);
+    let (mut busy, mut blocked) = (now.busy - before.busy, now.blocked - before.blocked);
     let mut starved = now.starved - before.starved;
     let told = busy + held + blocked + starved;
     let missing = (workers * window - told).max(0.0);
-    if stage.role == "stage" || stage.role == "sink" {
-        let at_work = float(stage.in_hand as u64).min(workers) / workers;
-        busy += missing * at_work;
+    let at_work = float(stage.in_hand as u64).min(workers) / workers;
+    busy += missing * at_work;
+    if stage.role == "source" {
+        // What it lists not and has listed not all: it waits for a place, or for room.
+        blocked += if listed { 0.0 } else { missing * (1.0 - at_work) };
+    } else {
         starved += missing * (1.0 - at_work);
-    } else if !listed {
-        // A source lists: what it does not wait for is its work, until it has listed all.
-        busy += missing;
     }
     let all = busy + held + blocked + starved;
     if all <= 0.0 {

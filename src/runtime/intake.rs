@@ -317,6 +317,7 @@ impl Intake {
             let cx = Context::new(self.shared.closing.child_token(), patience.attempts());
             let start = Instant::now();
             let asked = AssertUnwindSafe(source.next(&cx)).catch_unwind();
+            let lists = self.counters.lists();
             let answer = match tokio::time::timeout(limit, asked).await {
                 Ok(Ok(answer)) => answer,
                 Ok(Err(panic)) => Err(StageError::fatal(format!("crashed: {}", message_of(panic.as_ref())))),
@@ -325,6 +326,7 @@ impl Intake {
                     Err(StageError::transient("listing timed out"))
                 }
             };
+            drop(lists);
             self.counters.served(start.elapsed());
             match answer {
                 Ok(item) => {
