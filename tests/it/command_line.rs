@@ -153,7 +153,7 @@ fn a_report_has_the_keys_that_are_promised_and_its_counts_add_up() {
     let ended = run(&mill, &["--format", "json", "--results", "--report", "report.json"]);
     assert_eq!(ended.code, Some(1), "{}", ended.err);
     let report = ended.json();
-    let top = "version run pipeline started seconds documents bytes chunks tokens rows documents_per_second \
+    let top = "version run pipeline started seconds documents bytes chunks tokens rows documents_per_second document_ms \
                peak_rss_bytes cpu_seconds bottleneck stages services failures skips results";
     assert_eq!(keys(&report), words(top));
     assert_eq!(report["version"], 1);
