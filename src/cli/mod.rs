@@ -33,6 +33,7 @@ pub mod simulate;
 mod socket;
 pub mod stages;
 pub mod top;
+pub mod tune;
 mod tuner;
 mod width_file;
 
@@ -105,6 +106,8 @@ enum Command {
     Embed(embed::Args),
     /// Loads a pipeline with made-up documents, at a rate or a number at once, and compares what it does with thresholds
     Load(load::Args),
+    /// Projects a recorded run to a bigger machine, or to many
+    Tune(tune::Args),
     /// Shows a run while it goes on in another process, or plays a recorded one
     Top(top::Args),
     /// Reports on a recorded run: what bounded it, over time, against another run
@@ -172,6 +175,7 @@ pub fn main_with(register: impl FnOnce(&mut Registry)) -> ExitCode {
         Command::Init(args) => init::run(&args, &registry, &mut out, &mut err),
         Command::Embed(args) => embed::run(&args, &registry, &mut out, &mut err),
         Command::Load(args) => load::run(args, &registry, &mut out, &mut err),
+        Command::Tune(args) => tune::run(args, &registry, &mut out, &mut err),
         Command::Top(args) => top::run(&args, &registry, &mut out, &mut err),
         Command::Report(args) => report::run(&args, &registry, &mut out, &mut err),
         Command::Simulate(args) => simulate::run(&args, &mut out, &mut err),

@@ -10,6 +10,7 @@ mod evidence;
 mod meter;
 mod outcomes;
 mod planner;
+pub mod project;
 mod shares;
 pub mod simulate;
 mod visits;

@@ -226,7 +226,7 @@ fn is_known(snapshot: &Snapshot) -> bool {
 }
 
 /// Whether what is measured now says something of the run: not while it warms up, is paused, or runs dry.
-fn is_under_way(snapshot: &Snapshot) -> bool {
+pub(super) fn is_under_way(snapshot: &Snapshot) -> bool {
     let begun = snapshot.seconds >= 3.0 && through(snapshot) >= 1.0;
     let ends = snapshot.listed
         && snapshot.stages.iter().any(|stage| {

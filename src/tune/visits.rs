@@ -32,7 +32,7 @@ pub(super) fn finished(stage: &StageSnapshot) -> f64 {
 }
 
 /// Records that go from one stage into another for each that the first has finished.
-fn ratio(snapshot: &Snapshot, from: usize, to: &StageSnapshot) -> f64 {
+pub(super) fn ratio(snapshot: &Snapshot, from: usize, to: &StageSnapshot) -> f64 {
     let before = &snapshot.stages[from];
     let edge = snapshot.edges.iter().find(|edge| edge.from == before.id && edge.to == to.id);
     let sent = edge.map_or(before.output, |edge| edge.sent) as f64;

@@ -19,6 +19,13 @@ pub enum Times {
     /// As counted: how many took from 2^k up to 2^(k+1) microseconds, from k = 0 on. It is
     /// [`StageSnapshot::service_buckets`](crate::monitor::StageSnapshot::service_buckets) of a recorded run.
     Counted(Vec<u64>),
+    /// As counted, and stretched so that the mean is as told: the counts know it within a factor of one and a half only.
+    Measured {
+        /// As in [`Times::Counted`].
+        counts: Vec<u64>,
+        /// The mean.
+        mean: f64,
+    },
 }
 
 impl Default for Times {
@@ -32,12 +39,11 @@ impl Times {
     #[must_use]
     pub fn mean(&self) -> f64 {
         match self {
-            Self::Fixed(mean) | Self::Exponential(mean) | Self::LogNormal { mean, .. } => *mean,
-            Self::Counted(counts) => {
-                let all = counts.iter().sum::<u64>().max(1) as f64;
-                let of = |(power, count): (usize, &u64)| *count as f64 * middle(power);
-                counts.iter().enumerate().map(of).sum::<f64>() / all
-            }
+            Self::Fixed(mean)
+            | Self::Exponential(mean)
+            | Self::LogNormal { mean, .. }
+            | Self::Measured { mean, .. } => *mean,
+            Self::Counted(counts) => mean_of(counts),
         }
     }
 
@@ -52,22 +58,33 @@ impl Times {
                 let normal = (-2.0 * first.ln()).sqrt() * (std::f64::consts::TAU * second).cos();
                 mean * (normal * variance.sqrt() - variance / 2.0).exp()
             }
-            Self::Counted(counts) => {
-                let all = counts.iter().sum::<u64>();
-                if all == 0 {
-                    return 0.0;
-                }
-                let mut which = random.u64(0..all);
-                let power = counts.iter().position(|count| {
-                    let here = which < *count;
-                    which = which.saturating_sub(*count);
-                    here
-                });
-                // Within a power of two nothing is known: every time in it is as likely.
-                least(power.unwrap_or_default()) * (1.0 + random.f64())
+            Self::Counted(counts) => sample_of(counts, random),
+            Self::Measured { counts, mean } => {
+                let counted = mean_of(counts);
+                if counted > 0.0 { sample_of(counts, random) * mean / counted } else { *mean }
             }
         }
     }
+}
+
+fn mean_of(counts: &[u64]) -> f64 {
+    let all = counts.iter().sum::<u64>().max(1) as f64;
+    counts.iter().enumerate().map(|(power, count)| *count as f64 * middle(power)).sum::<f64>() / all
+}
+
+fn sample_of(counts: &[u64], random: &mut Rng) -> f64 {
+    let all = counts.iter().sum::<u64>();
+    if all == 0 {
+        return 0.0;
+    }
+    let mut which = random.u64(0..all);
+    let power = counts.iter().position(|count| {
+        let here = which < *count;
+        which = which.saturating_sub(*count);
+        here
+    });
+    // Within a power of two nothing is known: every time in it is as likely.
+    least(power.unwrap_or_default()) * (1.0 + random.f64())
 }
 
 fn least(power: usize) -> f64 {
@@ -86,8 +103,9 @@ mod tests {
     fn samples_have_the_mean_that_is_told() {
         let mut random = Rng::with_seed(7);
         let counted = Times::Counted(vec![0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 30, 0, 0, 10]);
-        for times in [Times::Fixed(0.2), Times::Exponential(0.1), Times::LogNormal { mean: 0.3, spread: 0.8 }, counted]
-        {
+        let measured = Times::Measured { counts: vec![0, 0, 0, 5, 0, 0, 1], mean: 0.02 };
+        let normal = Times::LogNormal { mean: 0.3, spread: 0.8 };
+        for times in [Times::Fixed(0.2), Times::Exponential(0.1), normal, counted, measured] {
             let sum: f64 = (0..20_000).map(|_| times.sample(&mut random)).sum();
             let mean = sum / 20_000.0;
             assert!((mean / times.mean() - 1.0).abs() < 0.03, "{times:?}: {mean} instead of {}", times.mean());
