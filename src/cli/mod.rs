@@ -106,7 +106,7 @@ enum Command {
     Embed(embed::Args),
     /// Loads a pipeline with made-up documents, at a rate or a number at once, and compares what it does with thresholds
     Load(load::Args),
-    /// Projects a recorded run to a bigger machine, or to many
+    /// Finds the best widths by trials on a sample, or projects a recorded run to a bigger machine
     Tune(tune::Args),
     /// Shows a run while it goes on in another process, or plays a recorded one
     Top(top::Args),

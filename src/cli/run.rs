@@ -18,7 +18,7 @@ use crate::runtime::RunEnd;
 /// The exit code of a run that was interrupted; what it left can be taken up again.
 pub(super) const INTERRUPTED: u8 = 130;
 /// The exit code of a run in which more documents failed than were allowed.
-const FAILED: u8 = 1;
+pub(super) const FAILED: u8 = 1;
 
 /// Runs a pipeline.
 #[derive(Clone, Debug, clap::Args)]

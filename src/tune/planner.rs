@@ -14,7 +14,7 @@ use self::history::History;
 pub(super) use self::ideal::Ideal;
 use super::advice::{Change, Prediction};
 use super::estimate::{Estimate, Stage};
-use super::meter::{Meter, through};
+use super::meter::{self, Meter, through};
 use super::shares::is_source;
 use crate::monitor::{EventKind, RunState, Snapshot, StageSnapshot};
 
@@ -119,6 +119,19 @@ impl Planner {
     #[must_use]
     pub fn pinned(&self) -> &BTreeMap<String, f64> {
         &self.pins
+    }
+
+    /// The widths that would be best, by what was measured, where they differ from those of now: for the most that the run
+    /// could do, within the bounds of each stage. Where it has not looked on for long enough, by all that the run did so far.
+    #[must_use]
+    pub fn best(&self, snapshot: &Snapshot) -> Vec<Change> {
+        let Some(estimate) = self.estimate.clone().or_else(|| meter::of_run(snapshot)) else { return Vec::new() };
+        let ideal = Ideal::of(&estimate, self.threads(&estimate), f64::INFINITY, |stage| stage.min < stage.max);
+        let needed = estimate.stages.iter().zip(ideal.needed);
+        needed
+            .filter(|(stage, to)| stage.width != *to)
+            .map(|(stage, to)| Change { stage: stage.id.clone(), from: stage.width, to })
+            .collect()
     }
 
     /// What it reckons with; none before there was enough to measure.

@@ -26,6 +26,7 @@ mod support;
 mod timeout;
 mod tui;
 mod tune;
+mod tune_command;
 mod unchanged;
 mod width;
 

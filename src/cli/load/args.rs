@@ -81,7 +81,7 @@ pub struct Args {
 
 /// Where a test's rows go.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum Rows {
+pub(in crate::cli) enum Rows {
     /// To a store of the pipeline's kind in a directory that is deleted afterwards: costs what the real one costs
     #[default]
     Scratch,

@@ -20,20 +20,20 @@ use crate::report::count;
 
 /// Documents that are ready.
 #[derive(Debug)]
-pub(super) struct Documents {
+pub(in crate::cli) struct Documents {
     /// A document a line.
-    pub(super) listing: PathBuf,
+    pub(in crate::cli) listing: PathBuf,
     /// How many different ones.
-    pub(super) different: u64,
+    pub(in crate::cli) different: u64,
     /// How many are taken in, where that is known before.
-    pub(super) total: Option<u64>,
+    pub(in crate::cli) total: Option<u64>,
     /// Whether they are listed for as long as the steps last. A listing that ended with the last one would cut the last
     /// step short.
-    pub(super) endless: bool,
+    pub(in crate::cli) endless: bool,
     /// By format, where they were made up.
-    pub(super) made: Option<BTreeMap<Format, Made>>,
+    pub(in crate::cli) made: Option<BTreeMap<Format, Made>>,
     /// Where they are kept and were there already.
-    pub(super) reused: bool,
+    pub(in crate::cli) reused: bool,
 }
 
 /// How many documents are tried where nothing is said.
@@ -58,7 +58,7 @@ pub(super) fn prepare(
         let several = wanted.map_or(DOCUMENTS, |wanted| wanted.clamp(1, DIFFERENT));
         make(args, args.documents.unwrap_or(several), scratch, err)?
     } else {
-        list(args, plan, registry, scratch)?
+        list(&args.positionals, args.documents, plan, (registry, scratch))?
     };
     documents.endless = profile.lasts().is_some();
     documents.total = match wanted {
@@ -104,10 +104,15 @@ fn make(args: &Args, different: u64, scratch: &Scratch, err: &mut dyn Write) -> 
 }
 
 /// Lists the documents that were named, as a run over them would.
-fn list(args: &Args, plan: &Plan, registry: &Registry, scratch: &Scratch) -> anyhow::Result<Documents> {
+pub(in crate::cli) fn list(
+    inputs: &[String],
+    most: Option<u64>,
+    plan: &Plan,
+    (registry, scratch): (&Registry, &Scratch),
+) -> anyhow::Result<Documents> {
     let listing = scratch.path("documents.jsonl");
     let mut lines = BufWriter::new(File::create(&listing)?);
-    let most = args.documents.unwrap_or(u64::MAX);
+    let most = most.unwrap_or(u64::MAX);
     let event_loop = super::super::event_loop().context("cannot start the event loop")?;
     let different = event_loop.block_on(async {
         let stage =
@@ -117,14 +122,14 @@ fn list(args: &Args, plan: &Plan, registry: &Registry, scratch: &Scratch) -> any
             stage: stage.id.clone(),
             base: plan.base.clone(),
             fingerprint: plan.fingerprint,
-            inputs: args.positionals.clone(),
+            inputs: inputs.to_vec(),
             ..BuildContext::default()
         };
         let Node::Source(mut source) = factory.build(stage.config.clone(), &cx).await? else {
             bail!("stage `{}` is no source", stage.id);
         };
         if source.waits() {
-            bail!("the source `{}` waits for documents without end; a load test needs those that are there", stage.id);
+            bail!("the source `{}` waits for documents without end; a test needs those that are there", stage.id);
         }
         let mut listed = 0;
         let cx = Context::detached();
@@ -139,7 +144,7 @@ fn list(args: &Args, plan: &Plan, registry: &Registry, scratch: &Scratch) -> any
     })?;
     lines.flush()?;
     if different == 0 {
-        bail!("nothing to load with: no document is where it was looked for");
+        bail!("there is nothing to try: no document is where it was looked for");
     }
     Ok(Documents { listing, different, total: None, endless: false, made: None, reused: false })
 }

@@ -5,8 +5,8 @@
 
 mod args;
 mod conduct;
-mod docs;
-mod redirect;
+pub(super) mod docs;
+pub(super) mod redirect;
 mod show;
 
 use std::io::Write;
@@ -18,6 +18,7 @@ use docmill_api::Registry;
 use docmill_api::units::Span;
 
 pub use args::Args;
+pub(super) use args::Rows;
 
 use self::conduct::{Conductor, Paced};
 use self::docs::Documents;

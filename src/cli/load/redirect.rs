@@ -15,25 +15,25 @@ use crate::plan::{Plan, Role, StagePlan};
 
 /// A directory that is deleted with what is in it.
 #[derive(Debug)]
-pub(super) struct Scratch(PathBuf);
+pub(in crate::cli) struct Scratch(PathBuf);
 
 impl Scratch {
     /// Makes one that nobody else may look into.
-    pub(super) fn new() -> io::Result<Self> {
+    pub(in crate::cli) fn new() -> io::Result<Self> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
-        let path = std::env::temp_dir().join(format!("docmill-load-{}-{now}", std::process::id()));
+        let path = std::env::temp_dir().join(format!("docmill-test-{}-{now}", std::process::id()));
         // It fails where the name is taken, by a link as well.
         std::fs::DirBuilder::new().mode(0o700).create(&path)?;
         path.canonicalize().map(Self)
     }
 
     /// A place in it.
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    pub(in crate::cli) fn path(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 
     /// The directory.
-    pub(super) fn directory(&self) -> &Path {
+    pub(in crate::cli) fn directory(&self) -> &Path {
         &self.0
     }
 }
@@ -41,17 +41,17 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         if let Err(error) = std::fs::remove_dir_all(&self.0) {
-            tracing::warn!(directory = %self.0.display(), %error, "the load test's directory is not deleted");
+            tracing::warn!(directory = %self.0.display(), %error, "a test's directory is not deleted");
         }
     }
 }
 
 /// A plan that was changed.
 #[derive(Debug)]
-pub(super) struct Changed {
-    pub(super) plan: Plan,
+pub(in crate::cli) struct Changed {
+    pub(in crate::cli) plan: Plan,
     /// What a user should know of it, a sentence each.
-    pub(super) told: Vec<String>,
+    pub(in crate::cli) told: Vec<String>,
 }
 
 /// How long documents may take that are under way when the last step is over: what has piled up is part of what is
@@ -62,7 +62,7 @@ const FINISH: Duration = Duration::from_hours(1);
 const PLACES: [&str; 2] = ["uri", "dir"];
 
 /// Changes a plan, or says why it cannot be.
-pub(super) fn redirect(plan: &Plan, into: Rows, scratch: &Scratch) -> Result<Changed, String> {
+pub(in crate::cli) fn redirect(plan: &Plan, into: Rows, scratch: &Scratch) -> Result<Changed, String> {
     let mut told = Vec::new();
     let mut plan = plan.clone();
     plan.run.state = scratch.path("state");

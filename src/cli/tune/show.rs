@@ -213,14 +213,35 @@ mod tests {
 
     #[test]
     fn a_projection_in_words() {
-        insta::assert_snapshot!(projection(&told()), @"");
+        insta::assert_snapshot!(projection(&told()), @r#"
+        run 20260301T101502113-7 of papers�[2J: 2,412 documents in 34.3s of its steady part, on 2 CPUs, 8GiB
+        the model gives 72.1 documents/s where the run did 70.3 (+2.6 %), and 1.9 CPUs in use where it had 1.9
+
+        2 machines of 64 CPUs and 256GiB:
+          1,702 (1,362 to 2,043) documents/s
+          6.80 days (5.44 days to 8.16 days) for 1,000,000,000 documents
+          41.3 of 64 CPUs in use each
+          4.7GiB of memory, 3.7GiB of it in child processes; 286.1MiB of documents in flight of 16GiB at most each
+          limit: store (sink): its worker is busy 99% of the time
+          with eight times as much of that: 4,410 documents/s; limit: parse (cpu): its worker is busy 99% of the time
+
+        STAGE  WIDTH  THERE  BUSY  MODEL  THERE
+        parse  2      65     98%   97%    60%
+
+        MACHINES  DOCUMENTS/S             TIMES  LIMIT
+        1         1,640 (1,312 to 1,968)  1.00   store (sink)
+        2         1,702 (1,362 to 2,043)  1.04   store (sink)
+
+        Assumed:
+        - disk and network do not become the limit
+        "#);
     }
 
     #[test]
     fn a_projection_for_programs() {
         let json = serde_json::to_value(told()).expect("it is JSON");
         let keys: Vec<&String> = json.as_object().expect("an object").keys().collect();
-        insta::assert_snapshot!(format!("{keys:?}"), @"");
+        insta::assert_snapshot!(format!("{keys:?}"), @r#"["version", "run", "pipeline", "check", "target", "documents_per_second", "hours", "cpus_used", "memory", "stages", "widths", "limit", "next", "machines", "assumptions", "warnings"]"#);
         assert_eq!(json["limit"]["resource"], "sink");
         assert_eq!(json["machines"][1]["documents_per_second"]["mean"], 1702.4);
     }
