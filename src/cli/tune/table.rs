@@ -158,7 +158,21 @@ mod tests {
     fn trials_in_words() {
         let rewritten = crate::config::set_widths("[stages.embed]\nwidth = 2\n", &[("embed".into(), 3)]).expect("good");
         let proposed = Proposed { path: "pipeline.toml".into(), rewritten, before: docmill_api::Digest::of(&[b""]) };
-        insta::assert_snapshot!(text(&found(), Some(&proposed)), @"");
+        insta::assert_snapshot!(text(&found(), Some(&proposed)).trim(), @"
+        2 trials in a row brought no more than noise
+
+        TRIAL  DOCUMENTS/S              CPUS  BOTTLENECK              WIDTHS
+        1      20.0 (19.0 to 21.0)      1.9   embed (cpu)             as the pipeline has them
+        2      30.0 (29.0 to 31.0)      1.9   embed (cpu)             embed 2→3
+
+        best: trial 2 (embed, the bottleneck, wider)
+        +50 % over the pipeline as it is
+        limit: embed (cpu): its workers are busy 97% of the time
+
+        pipeline.toml
+            2 - width = 2
+            2 + width = 3
+        ");
         let mut same = found();
         same.best = 0;
         assert!(text(&same, None).ends_with("no change is worth making\n"));

@@ -148,6 +148,7 @@ fn all(
         if made.is_empty() {
             calls(&trial, args.trials, people)?;
         }
+        ran_out(&trial, setting.documents.different, people)?;
         people.flush()?;
         search.tried(candidate.widths.clone(), trial.measured.clone());
         made.push(Made { candidate, trial });
@@ -164,6 +165,17 @@ fn calls(trial: &Trial, most: usize, people: &mut dyn Write) -> anyhow::Result<(
             "      `{}` was called {} times; {most} trials like this one are some {all} calls (Ctrl-C ends it)",
             printable(name),
             crate::report::count(*calls)
+        )?;
+    }
+    Ok(())
+}
+
+/// A document that is taken again asks a model service nothing: what it answered is kept.
+fn ran_out(trial: &Trial, different: u64, people: &mut dyn Write) -> anyhow::Result<()> {
+    if trial.documents.seen > different && trial.calls.values().any(|calls| *calls > 0) {
+        writeln!(
+            people,
+            "      the sample ran out: documents that are taken again ask no service; `--documents` takes more"
         )?;
     }
     Ok(())

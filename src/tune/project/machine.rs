@@ -4,6 +4,7 @@
 use super::profile::{Profile, threads};
 use super::{ProjectError, Request, Target};
 use crate::plan::nearest_or_list;
+use crate::tune::Bottleneck;
 use crate::tune::estimate::{Estimate, ServiceLimits, Stage, StageEstimate};
 use crate::tune::planner::Ideal;
 use crate::tune::simulate::{Model, Times};
@@ -188,7 +189,7 @@ fn faster(times: &Times, by: f64) -> Times {
 }
 
 /// The same with eight times as much of what bounds it; none where that is nothing that one can have more of.
-pub(super) fn without(model: &Model, limit: &crate::tune::Bottleneck) -> Option<Model> {
+pub(super) fn without(model: &Model, limit: &Bottleneck, request: &Request) -> Option<Model> {
     let mut more = model.clone();
     let index = model.stages.iter().position(|stage| stage.id == limit.stage);
     match limit.resource.as_str() {
@@ -213,7 +214,7 @@ pub(super) fn without(model: &Model, limit: &crate::tune::Bottleneck) -> Option<
         }
         _ => return None,
     }
-    let widths = planned(&more, &Request::default());
+    let widths = planned(&more, request);
     for (stage, width) in more.stages.iter_mut().zip(widths) {
         stage.width = width.max(stage.width);
     }

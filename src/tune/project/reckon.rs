@@ -62,7 +62,7 @@ pub fn project(recording: &Recording, request: &Request) -> Result<Projection, P
         hours: target.documents.map(|documents| rate.time_for(documents as f64 / 3600.0)),
         cpus_used: run.cpus / target.machines as f64,
         widths: stages.iter().filter(|stage| stage.from != stage.to).map(change).collect(),
-        next: next(&model, &run)?,
+        next: next(&model, &run, request)?,
         machines: if target.machines > 1 { machines_told } else { Vec::new() },
         assumptions: assumptions(&profile, request, &target),
         warnings: warnings(&profile, &check, &memory, &target),
@@ -117,8 +117,8 @@ fn spread(profile: &Profile, model: &Model, run: &Steady, (many, check): (usize,
     (NINE_OF_TEN * run.error).hypot(check) + if beyond { EXTRAPOLATED } else { 0.0 }
 }
 
-fn next(model: &Model, run: &Steady) -> Result<Option<WithoutLimit>, ProjectError> {
-    let Some(more) = without(model, &run.limit) else { return Ok(None) };
+fn next(model: &Model, run: &Steady, request: &Request) -> Result<Option<WithoutLimit>, ProjectError> {
+    let Some(more) = without(model, &run.limit, request) else { return Ok(None) };
     let then = steady(&more)?;
     Ok(Some(WithoutLimit { documents_per_second: then.rate, limit: then.limit }))
 }
