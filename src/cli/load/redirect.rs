@@ -112,7 +112,7 @@ fn stand_in_for(stage: &mut StagePlan) -> Result<(), String> {
 
 impl Changed {
     /// Has the first source list the test's documents, and every other nothing.
-    pub(super) fn give(&mut self, documents: &Documents) {
+    pub(in crate::cli) fn give(&mut self, documents: &Documents) {
         if let Some(stage) = self.plan.stages.iter_mut().find(|stage| stage.role == Role::Source) {
             let total = documents.total.filter(|_| !documents.endless);
             stage.config = json!(ListedConfig { listing: Some(documents.listing.clone()), documents: total });

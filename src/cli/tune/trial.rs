@@ -73,8 +73,11 @@ pub(super) fn carry(
     err: &mut dyn Write,
 ) -> anyhow::Result<Result<Trial, Ended>> {
     let scratch = Scratch::new().context("cannot make a directory for the trial's state")?;
-    let mut plan = match redirect(setting.plan, setting.into, &scratch, setting.documents) {
-        Ok(changed) => changed.plan,
+    let mut plan = match redirect(setting.plan, setting.into, &scratch) {
+        Ok(mut changed) => {
+            changed.give(setting.documents);
+            changed.plan
+        }
         Err(message) => return Ok(Err(Ended { message, code: USAGE })),
     };
     plan.run.drain = DRAIN;

@@ -68,7 +68,7 @@ pub(super) fn run(args: &Args, registry: &Registry, out: &mut dyn Write, err: &m
             return Ok(ENVIRONMENT);
         }
     };
-    let told = match redirect(&plan, args.into, &scratch, &documents) {
+    let told = match redirect(&plan, args.into, &scratch) {
         Ok(changed) => changed.told,
         Err(problem) => return refuse_usage(&problem, err),
     };
