@@ -135,6 +135,8 @@ impl Topology {
     /// Starts every task.
     #[must_use]
     pub fn run(self) -> RunHandle {
+        // Before anybody looks: a run that has begun has not listed all.
+        self.shared.listing.store(self.intakes.len(), Relaxed);
         let (view, watch) = View::begin(&self);
         let Self { plan, shared, intakes, nodes, stores } = self;
         let (commands, commanded) = mpsc::channel(16);
@@ -147,7 +149,6 @@ impl Topology {
             gates.push(Lever::new(node, set));
             tasks.push(shared.spawn(supervise(Arc::clone(node), changes)));
         }
-        shared.listing.store(intakes.len(), Relaxed);
         let doors = intakes.iter().map(|(intake, _)| (Arc::clone(&intake.id), Arc::clone(&intake.origin))).collect();
         for (intake, source) in intakes {
             tasks.push(shared.spawn(intake.run(source)));

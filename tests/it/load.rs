@@ -153,10 +153,17 @@ fn a_threshold_that_is_missed_is_an_exit_code_and_a_line() {
     let (code, _, err) =
         loaded(directory.path(), &text, &["--documents", "40", "--into", "null", "--threshold", "failed<1"]);
     assert_eq!(code, 0, "{err}");
-    // Nothing of the test stays: neither state nor store.
-    let left: Vec<PathBuf> =
-        std::fs::read_dir(directory.path()).expect("read").flatten().map(|entry| entry.path()).collect();
-    assert_eq!(left, [directory.path().join("pipeline.toml")]);
+    // Nothing of the tests stays but their recordings: neither state nor store.
+    let entries = |of: &Path| {
+        let read = std::fs::read_dir(of).expect("read").flatten();
+        let mut paths: Vec<PathBuf> = read.map(|entry| entry.path()).collect();
+        paths.sort();
+        paths
+    };
+    let state = directory.path().join(".docmill");
+    assert_eq!(entries(directory.path()), [state.clone(), directory.path().join("pipeline.toml")]);
+    assert_eq!(entries(&state), [state.join("runs")]);
+    assert_eq!(entries(&state.join("runs")).len(), 2);
 }
 
 #[test]

@@ -34,7 +34,8 @@ Thresholds, with <, <=, > or >=:
   memory                the most of the process and its children: memory<1GiB
   cpu                   CPUs in use, on average: cpu<3.5
 
-Nothing of yours is touched: state and rows go to a directory that is deleted afterwards. Model services that the
+Nothing of yours is touched: state and rows go to a directory that is deleted afterwards; the recording is kept with
+those of your runs, for `docmill report` and `docmill top --replay last`. Model services that the
 pipeline names are called and paid for; `docmill simulate` stands in for them.")]
 pub struct Args {
     /// A pipeline file, where the first ends in `.toml`; all others are documents that are used instead of made-up ones
