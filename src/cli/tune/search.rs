@@ -166,9 +166,9 @@ mod tests {
     fn the_planner_is_asked_first_and_then_neighbours_until_nothing_is_gained() {
         let (search, why) = carried_out(search(20), 0.5);
         let embed: Vec<usize> = search.tried.iter().map(|(widths, _)| widths[1]).collect();
-        assert_eq!(embed, [2, 5, 8, 12, 18, 8].map(|width| width)[..5], "{why}");
+        assert_eq!(embed, [2, 5, 8, 12, 18], "{why}");
         assert_eq!(search.tried[search.best()].0, [2, 12, 1]);
-        assert!(why.contains("no neighbour") || why.contains("in a row"), "{why}");
+        assert_eq!(why, "there is no neighbour that was not tried");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use anyhow::Context;
 use docmill_api::Registry;
 
 use super::super::ENVIRONMENT;
+use super::super::load::Rows;
 use super::super::load::docs::{self, Documents};
 use super::super::load::redirect::{Scratch, redirect};
 use super::super::pipeline_args::{CONFIGURATION, Format, refuse_usage};
@@ -93,7 +94,9 @@ pub(super) fn run(args: &Args, registry: &Registry, out: &mut dyn Write, err: &m
     if found.made.is_empty() {
         return Ok(ended.map_or(ENVIRONMENT, |ended| ended.code));
     }
-    let written = tell(args, &found, &plan, (out, err))?;
+    // Who interrupts trials has not seen what would be written.
+    let write = args.write && ended.is_none();
+    let written = tell((args, write), &found, &plan, (out, err))?;
     let failed: u64 = found.made.iter().map(|made| made.trial.documents.failed).sum();
     if failed > 0 {
         writeln!(err, "{failed} documents failed in the trials; `docmill run` tells which, and why")?;
@@ -109,7 +112,10 @@ pub(super) fn run(args: &Args, registry: &Registry, out: &mut dyn Write, err: &m
 fn before(args: &Args, documents: &Documents, told: &[String], people: &mut dyn Write) -> anyhow::Result<()> {
     let documents = crate::report::count(documents.different);
     writeln!(people, "{documents} documents, again and again; trials of {}s", args.seconds)?;
-    for sentence in told {
+    for (index, sentence) in told.iter().enumerate() {
+        // Of where rows go; every trial has a directory of its own.
+        let own = index == 0 && args.into == Rows::Scratch;
+        let sentence = if own { "rows go to a store of each trial's own, deleted with it" } else { sentence.as_str() };
         writeln!(people, "{}", printable(sentence))?;
     }
     Ok(())
@@ -192,9 +198,7 @@ fn tell(args: &Args, found: &Found, plan: &Plan, (out, err): (&mut dyn Write, &m
         Some(Err(problem)) => (None, Some(problem)),
     };
     let mut written = false;
-    if args.write
-        && let Some(proposed) = &proposed
-    {
+    if write && let Some(proposed) = &proposed {
         match width_file::write(proposed) {
             Ok(()) => written = true,
             Err(sentence) => problem = Some(sentence),
@@ -211,16 +215,16 @@ fn tell(args: &Args, found: &Found, plan: &Plan, (out, err): (&mut dyn Write, &m
     if let Some(problem) = &problem {
         writeln!(err, "error: {}", super::show::lines(problem))?;
     }
-    said(args, proposed.as_ref(), written, err)?;
-    Ok(!args.write || problem.is_none())
+    said(proposed.as_ref(), (write, written), err)?;
+    Ok(!write || problem.is_none())
 }
 
-fn said(args: &Args, proposed: Option<&Proposed>, written: bool, err: &mut dyn Write) -> anyhow::Result<()> {
+fn said(proposed: Option<&Proposed>, (write, written): (bool, bool), err: &mut dyn Write) -> anyhow::Result<()> {
     let Some(proposed) = proposed else { return Ok(()) };
     let path = proposed.path.display();
     if written {
         writeln!(err, "{path} is written")?;
-    } else if !args.write {
+    } else if !write {
         writeln!(err, "{path} is as it was; `--write` writes the change")?;
     }
     Ok(())

@@ -44,8 +44,9 @@ impl<'a> Stretch<'a> {
             least_seconds: SECONDS,
         };
         let last = snapshots.last().ok_or_else(|| short(0, 0.0))?;
-        let over = snapshots.iter().position(|snapshot| snapshot.listed && snapshot.documents.unfinished == 0);
-        let end = over.unwrap_or(snapshots.len() - 1);
+        // Before its sources begin to list, a run looks as if they had listed all.
+        let goes_on = |snapshot: &Snapshot| !(snapshot.listed && snapshot.documents.unfinished == 0);
+        let end = snapshots.iter().rposition(goes_on).map_or(0, |last| (last + 1).min(snapshots.len() - 1));
         let documents = through(&snapshots[end]) as u64;
         if documents < DOCUMENTS || snapshots[end].seconds < SECONDS {
             return Err(short(documents, snapshots[end].seconds));

@@ -58,6 +58,8 @@ fn service_bound() -> Model {
 fn recorded(model: &Model, seconds: f64) -> Recording {
     let mut simulation = Simulation::new(model, 11).expect("the model is sound");
     let mut recording = Recording::default();
+    // As a run looks before its sources begin to list.
+    recording.snapshots.push(crate::monitor::Snapshot { listed: true, ..simulation.snapshot() });
     while simulation.seconds() < seconds && !simulation.is_over() {
         let mut snapshot = simulation.step();
         snapshot.host.memory_limit = 8 << 30;
