@@ -188,7 +188,12 @@ fn ran_out(trial: &Trial, different: u64, people: &mut dyn Write) -> anyhow::Res
 }
 
 /// Tells what was found, and writes it where that is wanted. `false` where it was wanted and could not be written.
-fn tell(args: &Args, found: &Found, plan: &Plan, (out, err): (&mut dyn Write, &mut dyn Write)) -> anyhow::Result<bool> {
+fn tell(
+    (args, write): (&Args, bool),
+    found: &Found,
+    plan: &Plan,
+    (out, err): (&mut dyn Write, &mut dyn Write),
+) -> anyhow::Result<bool> {
     let path = plan.base.join(&plan.name);
     let widths: Vec<(String, usize)> = found.changes().into_iter().map(|change| (change.stage, change.to)).collect();
     let proposed = if widths.is_empty() { None } else { Some(width_file::propose(&path, &widths)) };
