@@ -24,6 +24,15 @@ pub enum Command {
         #[serde(default)]
         why: String,
     },
+    /// Hands a stage's width over to the tuner, which sets it from then on, within the stage's bounds, until somebody else
+    /// does.
+    HandOver {
+        /// The stage's id.
+        stage: String,
+        /// Who does it.
+        #[serde(default)]
+        by: String,
+    },
     /// Tries documents again, whatever they ended with: in this run where their source still takes documents in, otherwise
     /// in the next.
     Retry {

@@ -40,6 +40,8 @@ pub struct Event {
 pub enum EventKind {
     /// A width was changed.
     Width,
+    /// A width was handed over to the tuner.
+    HandOver,
     /// The run began, was paused, drains, ended.
     Run,
     /// A document failed.

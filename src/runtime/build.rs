@@ -1,7 +1,7 @@
 //! From a plan to a topology: every stage built, every edge opened, nothing spawned.
 
 use std::collections::HashMap;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, OnceLock};
 
 use docmill_api::{BuildContext, Node, Registry, Source, StageError};
@@ -140,8 +140,9 @@ impl Topology {
         };
         let gate = Gate::new(plan.width.min, plan.width.max);
         let again = Again::new(plan.queue);
-        let gave_up = OnceLock::new();
-        self.nodes.push(Arc::new(NodeRuntime { id, plan, job, inlet, outlet, gate, again, gave_up, counters, shared }));
+        let (gave_up, auto) = (OnceLock::new(), AtomicBool::new(plan.width.auto));
+        let node = NodeRuntime { id, plan, job, inlet, outlet, gate, auto, again, gave_up, counters, shared };
+        self.nodes.push(Arc::new(node));
     }
 }
 

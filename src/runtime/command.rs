@@ -1,6 +1,7 @@
 //! Carries commands out: what is said to a run while it runs. Each that changes something is an event.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use docmill_api::SourceItem;
@@ -78,6 +79,7 @@ impl Controller {
         let shared = Arc::clone(&self.shared);
         match command {
             Command::SetWidth { stage, width, by, why } => self.set_width(stage, width, by, why).await,
+            Command::HandOver { stage, by } => self.hand_over(stage, by),
             Command::Note { kind, stage, by, text } => {
                 shared.counters.events.add(Event { kind, stage, by, text, ..Event::default() });
             }
@@ -128,6 +130,13 @@ impl Controller {
             let event = Event { kind: EventKind::Width, stage, by, text: why, from, to, ..Event::default() };
             self.shared.counters.events.add(event);
         }
+    }
+
+    fn hand_over(&self, stage: String, by: String) {
+        let Some(lever) = self.gates.iter().find(|lever| *lever.node.id == *stage) else { return };
+        lever.node.auto.store(true, Relaxed);
+        let (kind, text) = (EventKind::HandOver, "its width is the tuner's".to_owned());
+        self.shared.counters.events.add(Event { kind, stage, by, text, ..Event::default() });
     }
 
     /// Has documents tried again: by this run where their source still takes documents in, otherwise by the next.

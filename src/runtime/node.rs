@@ -1,7 +1,7 @@
 //! A stage under way: its workers, and what a worker does with a record. The same loop for every stage.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -47,6 +47,8 @@ pub(crate) struct NodeRuntime {
     pub(crate) inlet: Inlet,
     pub(crate) outlet: Outlet,
     pub(crate) gate: Gate,
+    /// Whether its width is the tuner's to set.
+    pub(crate) auto: AtomicBool,
     /// Records that wait for another attempt.
     pub(crate) again: Again,
     /// Why no record is worth an attempt any more.

@@ -293,6 +293,7 @@ impl Seen {
                 // Before its workers are started, the width that they will be started with.
                 width: if node.gate.width() == 0 { fixed.width } else { node.gate.width() },
                 workers_alive: node.gate.alive(),
+                auto: node.auto.load(Relaxed),
                 queue: node.inlet.queue(),
                 ..fixed
             },

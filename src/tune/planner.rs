@@ -206,6 +206,11 @@ impl Planner {
 
     /// Whether a width is another than it was when last looked. One that somebody else set stays as it is.
     fn widths_were_changed(&mut self, snapshot: &Snapshot) -> bool {
+        for event in snapshot.events.iter().filter(|event| event.number > self.last_event) {
+            if event.kind == EventKind::HandOver {
+                self.pins.remove(&event.stage);
+            }
+        }
         let by_others: Vec<String> = snapshot
             .events
             .iter()

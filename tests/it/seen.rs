@@ -126,3 +126,17 @@ async fn failures_are_told_by_class_and_by_document() {
     let events = ran.snapshot.events.iter().filter(|event| event.kind == EventKind::Failure && event.stage == "parse");
     assert_eq!(events.count(), 4);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_width_is_handed_over_while_it_runs() {
+    let handle = start(&chain("hand-over", 100_000, &[("stages.fetch", "width = 2")])).await;
+    let (commands, view) = (handle.commands(), handle.view());
+    assert!(!view.snapshot().stage("fetch").expect("it is there").auto);
+    commands.send(Command::HandOver { stage: "fetch".into(), by: "you".into() }).await.expect("it runs");
+    let snapshot = until(&view, |snapshot| snapshot.stage("fetch").is_some_and(|fetch| fetch.auto)).await;
+    assert!(snapshot.stages.iter().filter(|stage| stage.id != "fetch").all(|stage| !stage.auto));
+    let told = |event: &docmill::monitor::Event| event.kind == EventKind::HandOver && event.stage == "fetch";
+    until(&view, |snapshot| snapshot.events.iter().any(told)).await;
+    commands.send(Command::Stop).await.expect("it runs");
+    finish(handle).await;
+}

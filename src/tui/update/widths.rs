@@ -81,6 +81,16 @@ fn command(change: &Change, why: &str) -> Effect {
     Effect::Send(command, format!("{stage}: width {from} to {to}"))
 }
 
+/// Hands the selected stage's width over to the tuner.
+pub(super) fn hand_over(model: &mut Model) -> Vec<Effect> {
+    let Some(id) = model.stage().map(|stage| stage.id.clone()) else { return Vec::new() };
+    if !can_change(model, &id) {
+        return Vec::new();
+    }
+    let told = format!("`{id}`: its width is the tuner's until you set it");
+    vec![Effect::Send(Command::HandOver { stage: id, by: "you".into() }, told)]
+}
+
 pub(super) fn undo(model: &mut Model, again: bool) -> Vec<Effect> {
     let changes = if again { model.widths.redo(model.clock) } else { model.widths.undo(model.clock) };
     let Some(changes) = changes else {

@@ -66,6 +66,7 @@ fn sign(event: &Event, theme: &Theme) -> (&'static str, Style) {
         EventKind::Failure => ("x", theme.bad),
         EventKind::Width if event.to < event.from => ("-", theme.good),
         EventKind::Width => ("+", theme.good),
+        EventKind::HandOver => (">", theme.title),
         EventKind::Advice => ("=", theme.good),
         EventKind::Service => ("~", theme.warn),
         EventKind::Run => ("*", theme.title),

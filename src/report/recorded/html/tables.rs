@@ -247,6 +247,7 @@ pub(super) fn events(run: &Digest) -> String {
         EventKind::Failure => "failure",
         EventKind::Service => "service",
         EventKind::Alert => "alert",
+        EventKind::HandOver => "handed over",
         EventKind::Advice => "advice",
         EventKind::Note => "note",
     };
