@@ -152,6 +152,9 @@ impl Ran {
     }
 }
 
+/// How long those who watch by the socket have to take the last snapshot.
+const LAST_LOOK: std::time::Duration = std::time::Duration::from_millis(200);
+
 /// How the dashboard looks, where there is to be one; or why there cannot be, with the exit code.
 fn looks(plan: &Plan, ui: Ui) -> Result<Option<Looks>, (String, u8)> {
     if ui != Ui::Tui {
@@ -208,21 +211,27 @@ async fn execute(
             Err(_) => std::future::pending().await,
         }
     };
+    let beside = futures::future::join(tuner.tune(&published, &commands), told);
+    let mut beside = std::pin::pin!(beside);
     let end = tokio::select! {
         end = follow(handle, &view, &commands, &mut progress, (&mut interrupts, drain)) => end,
-        _ = futures::future::join(tuner.tune(&published, &commands), told) => {
+        _ = &mut beside => {
             let error = StageError::fatal("what goes on beside the run has ended before it");
             return Err(BuildError { stage: "run".into(), error });
         }
     };
-    if stays && matches!(end, RunEnd::Completed) {
+    if socket.as_ref().is_ok_and(Socket::is_busy) {
+        let _ = tokio::time::timeout(LAST_LOOK, &mut beside).await;
+    }
+    let ran = Ran { end, view, host: progress.used() };
+    recording.finish(&ran.report(false));
+    if stays && matches!(ran.end, RunEnd::Completed) {
         tokio::select! {
             () = progress.linger() => {}
             () = interrupts.next() => {}
         }
     }
-    let ran = Ran { end, view, host: progress.finish() };
-    recording.finish(&ran.report(false));
+    progress.finish();
     Ok(ran)
 }
 

@@ -48,7 +48,10 @@ impl Looks {
     /// # Errors
     /// There is no terminal, or it is gone.
     pub(super) fn show(self, link: &mut dyn Link, tuned: &mut Tuned, options: Options) -> io::Result<Ending> {
-        tui::run(link, tuned, options, self.keys, self.theme, self.glyphs)
+        logs::hold();
+        let ended = tui::run(link, tuned, options, self.keys, self.theme, self.glyphs);
+        logs::release();
+        ended
     }
 }
 
@@ -202,7 +205,7 @@ impl Dashboard {
         let mut tuned = Tuned::of(shown.plan);
         let (ends, ending) = oneshot::channel();
         let options = Options { stay, widths: widths(shown.plan), ..Options::default() };
-        logs::hold();
+        tui::open();
         thread::Builder::new().name(tui::THREAD.into()).spawn(move || {
             // Where it panics nothing is sent, which tells as well.
             let _ = ends.send(looks.show(&mut run, &mut tuned, options));
@@ -223,7 +226,8 @@ impl Dashboard {
 
 impl Drop for Dashboard {
     fn drop(&mut self) {
-        tui::restore();
+        // Also a thread that is only about to take it.
+        tui::close();
         logs::release();
     }
 }

@@ -82,6 +82,7 @@ impl Progress {
     /// Shows the run as it moves; never returns.
     pub(super) async fn follow(&mut self, view: &View) {
         let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         loop {
             if let Some(dashboard) = &mut self.dashboard {
                 tokio::select! {
@@ -119,7 +120,7 @@ impl Progress {
         }
         self.told = snapshot.events.last().map_or(self.told, |event| event.number);
         if Instant::now() >= self.next_line {
-            self.next_line += LINE;
+            self.next_line = Instant::now() + LINE;
             let _ = writeln!(std::io::stderr(), "{}", line(snapshot));
         }
     }
@@ -146,12 +147,16 @@ impl Progress {
         }
     }
 
-    /// Takes the bar away and tells what was used.
-    pub(super) fn finish(mut self) -> HostUse {
+    /// Takes bar and dashboard away.
+    pub(super) fn finish(mut self) {
         self.dashboard = None;
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
+    }
+
+    /// What was used so far.
+    pub(super) fn used(&mut self) -> HostUse {
         self.sample();
         let used = host_use();
         HostUse {

@@ -8,6 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream as BlockingStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -59,6 +60,7 @@ enum Answer {
 pub(super) struct Socket {
     listener: UnixListener,
     path: PathBuf,
+    connected: AtomicUsize,
 }
 
 impl Socket {
@@ -74,24 +76,36 @@ impl Socket {
         }
         let listener = UnixListener::bind(&path)?;
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
-        Ok(Self { listener, path })
+        Ok(Self { listener, path, connected: AtomicUsize::new(0) })
+    }
+
+    /// Whether somebody is connected: who watches is still to be shown how the run ended.
+    pub(super) fn is_busy(&self) -> bool {
+        self.connected.load(Relaxed) > 0
     }
 
     /// Hands commands on and shows the run to who watches, for as long as it is polled.
     pub(super) async fn serve(&self, commands: &mpsc::Sender<Command>, published: &watch::Receiver<Arc<Snapshot>>) {
         let mut connections = FuturesUnordered::new();
+        let mut not_before = tokio::time::Instant::now();
         loop {
+            let accept = async {
+                tokio::time::sleep_until(not_before).await;
+                self.listener.accept().await
+            };
             tokio::select! {
-                accepted = self.listener.accept(), if connections.len() < TOGETHER => match accepted {
+                accepted = accept, if connections.len() < TOGETHER => match accepted {
                     Ok((stream, _)) => connections.push(attend(stream, commands, published.clone())),
                     Err(error) => {
                         tracing::warn!(%error, "the control socket cannot be listened to");
-                        tokio::time::sleep(PATIENCE).await;
+                        // Those who are connected are served meanwhile.
+                        not_before = tokio::time::Instant::now() + PATIENCE;
                     }
                 },
                 // Who says nothing in time, or goes, is no concern of the run's.
                 Some(_) = connections.next(), if !connections.is_empty() => {}
             }
+            self.connected.store(connections.len(), Relaxed);
         }
     }
 }

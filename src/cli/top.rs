@@ -8,19 +8,21 @@ use std::thread;
 
 use anyhow::Context;
 use docmill_api::{Registry, SourceItem};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::ENVIRONMENT;
 use super::dashboard::{Looks, Tuned, WidthFile, widths};
 use super::failed::read;
 use super::pipeline_args::{CONFIGURATION, PipelineArgs, refuse_usage};
 use super::recorded;
+use super::run::INTERRUPTED;
 use super::socket::{Watched, tell};
 use crate::control::Command;
 use crate::ledger::State;
 use crate::monitor::Snapshot;
 use crate::plan::Plan;
 use crate::runtime::item_of;
-use crate::tui::{FileChange, Link, Options, Replay, Seat, ThemeName, picture};
+use crate::tui::{FileChange, Link, Options, Replay, Seat, ThemeName, close, picture};
 
 /// Shows a run while it goes on in another process.
 #[derive(Clone, Debug, clap::Args)]
@@ -80,6 +82,7 @@ pub fn run(args: &Args, registry: &Registry, out: &mut dyn Write, err: &mut dyn 
         Err(message) => return complain(&message, CONFIGURATION, err),
     };
     let mut tuned = Tuned::of(&plan);
+    restore_on_signals().context("cannot listen for signals")?;
     if args.picture.is_none() && !std::io::stderr().is_terminal() {
         let message = "the dashboard needs a terminal on standard error; `docmill report` tells of a run without one";
         return refuse_usage(message, err);
@@ -105,11 +108,33 @@ pub fn run(args: &Args, registry: &Registry, out: &mut dyn Write, err: &mut dyn 
             Err(message) => return complain(&message, ENVIRONMENT, err),
         },
     };
-    let ending = ended.context("the dashboard has ended")?;
+    let ending = match ended {
+        // Told to end.
+        Err(error) if error.kind() == std::io::ErrorKind::Interrupted => return Ok(INTERRUPTED),
+        ended => ended.context("the dashboard has ended")?,
+    };
     if let Some(screen) = ending.screen {
         write!(err, "{screen}")?;
     }
     Ok(0)
+}
+
+/// Has the terminal given back when this process is told to end, which the dashboard then notices.
+fn restore_on_signals() -> std::io::Result<()> {
+    let event_loop = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut signals = {
+        let _entered = event_loop.enter();
+        [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()].map(signal)
+    };
+    if let Some(error) = signals.iter_mut().find_map(|one| one.as_mut().err()) {
+        return Err(std::io::Error::new(error.kind(), error.to_string()));
+    }
+    let waits = move || {
+        let next = signals.iter_mut().flatten().map(|signal| Box::pin(signal.recv()));
+        event_loop.block_on(futures::future::select_all(next));
+        close();
+    };
+    thread::Builder::new().name("signals".into()).spawn(waits).map(drop)
 }
 
 fn complain(message: &str, code: u8, err: &mut dyn Write) -> anyhow::Result<u8> {

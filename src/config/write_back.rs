@@ -39,7 +39,11 @@ pub fn set_widths(text: &str, widths: &[(String, usize)]) -> Result<Rewritten, W
             .ok_or_else(|| WriteBackError::NoStage(stage.clone()))?;
         set_width(table, i64::try_from(*width).unwrap_or(i64::MAX));
     }
-    let written = document.to_string();
+    let mut written = document.to_string();
+    if text.contains("\r\n") {
+        // The library writes the ends of lines as it likes.
+        written = written.replace("\r\n", "\n").replace('\n', "\r\n");
+    }
     let lines = differences(text, &written);
     Ok(Rewritten { text: written, lines })
 }
@@ -130,6 +134,14 @@ mod tests {
         assert_eq!(changed.lines[0], (15, None, "width = 3".to_owned()));
         let within = set_widths(FILE, &[("parse".into(), 2)]).expect("it is there");
         assert!(within.text.contains("{ min = 2, max = 4 }"), "{}", within.text);
+    }
+
+    #[test]
+    fn the_ends_of_lines_stay() {
+        let windows = FILE.replace('\n', "\r\n");
+        let changed = set_widths(&windows, &[("embed".into(), 11)]).expect("it is there");
+        assert_eq!(changed.text, windows.replace("width =  5 # two", "width =  11 # two"));
+        assert_eq!(changed.lines.len(), 1);
     }
 
     #[test]

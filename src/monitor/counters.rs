@@ -200,15 +200,15 @@ impl StageCounters {
     /// What the counters say now.
     #[must_use]
     pub fn snapshot(&self, stage: StageSnapshot) -> StageSnapshot {
-        let service = self.service.lock().unwrap_or_else(PoisonError::into_inner);
+        // A copy: who records waits for no percentiles.
+        let service = self.service.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let service_ms = ServiceTimes::of(&service);
         let held_by =
             Cause::ALL.iter().map(|(cause, name)| ((*name).to_owned(), seconds(&self.held[*cause as usize]))).collect();
         let samples = self.queue_samples.load(Relaxed).max(1);
         #[expect(clippy::cast_precision_loss, reason = "a mean is shown, not reckoned with")]
         let mean = self.queue_sum.load(Relaxed) as f64 / samples as f64;
-        let errors = self.errors.lock().unwrap_or_else(PoisonError::into_inner);
-        let errors = errors.clone();
+        let errors = self.errors.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let (hands, in_hand) = self.hands();
         StageSnapshot {
             calls: service.len(),

@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-/// How many events are kept. A reader that looks four times a second misses none below this many in a quarter of a second;
-/// failures come as one event each and may be more, which their numbers tell.
+/// How many events are kept. Failures are one event each and may be more in a quarter of a second than a reader sees, which
+/// their numbers tell; of the others there are few, and none is lost to them.
 const KEPT: usize = 128;
 
 /// Something that happened.
@@ -46,8 +46,6 @@ pub enum EventKind {
     Run,
     /// A document failed.
     Failure,
-    /// A model service went or came back.
-    Service,
     /// An alert was raised or is over.
     Alert,
     /// What a change of width brought, and other findings of the tuner.
@@ -77,7 +75,9 @@ impl EventLog {
         log.0 += 1;
         let number = log.0;
         if log.1.len() == KEPT {
-            log.1.pop_front();
+            // Failures may come by the thousand: they push each other out, and not what somebody did.
+            let oldest = log.1.iter().position(|event| event.kind == EventKind::Failure).unwrap_or(0);
+            log.1.remove(oldest);
         }
         log.1.push_back(Event { number, at, ..event });
     }
@@ -102,5 +102,16 @@ mod tests {
         let last = log.last();
         assert_eq!(last.len(), KEPT);
         assert_eq!((last[0].number, last[KEPT - 1].number), (6, KEPT as u64 + 5));
+    }
+
+    #[test]
+    fn failures_push_out_nothing_but_failures() {
+        let log = EventLog::default();
+        log.add(Event { kind: EventKind::Width, ..Event::default() });
+        for _ in 0..10 * KEPT {
+            log.add(Event { kind: EventKind::Failure, ..Event::default() });
+        }
+        let last = log.last();
+        assert_eq!((last.len(), last[0].kind, last[1].kind), (KEPT, EventKind::Width, EventKind::Failure));
     }
 }

@@ -112,7 +112,7 @@ impl Controller {
         let Some(lever) = self.gates.iter_mut().find(|lever| *lever.node.id == *stage) else { return };
         let (min, max) = lever.node.gate.bounds();
         let after = width.clamp(min, max);
-        let before = std::mem::replace(&mut lever.wanted, after);
+        let before = lever.wanted;
         let by = if by.is_empty() { "another program".to_owned() } else { by };
         if after != width {
             let text = format!("a width of {width} is out of its bounds, {min} to {max}");
@@ -126,6 +126,7 @@ impl Controller {
         }
         // A stage that has ended has no width to change.
         if after != before && lever.set.send(after).await.is_ok() {
+            lever.wanted = after;
             let (from, to) = (Some(before), Some(after));
             let event = Event { kind: EventKind::Width, stage, by, text: why, from, to, ..Event::default() };
             self.shared.counters.events.add(event);

@@ -66,6 +66,11 @@ impl Gate {
         leaves
     }
 
+    /// Notes that no worker runs any more: the input has ended.
+    pub(crate) fn end(&self) {
+        self.lock().fill(false);
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<bool>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }

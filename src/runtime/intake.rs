@@ -316,8 +316,9 @@ impl Intake {
         loop {
             let cx = Context::new(self.shared.closing.child_token(), patience.attempts());
             let start = Instant::now();
+            // One that waits for what may be long in coming does not list meanwhile.
+            let lists = (!source.waits()).then(|| self.counters.lists());
             let asked = AssertUnwindSafe(source.next(&cx)).catch_unwind();
-            let lists = self.counters.lists();
             let answer = match tokio::time::timeout(limit, asked).await {
                 Ok(Ok(answer)) => answer,
                 Ok(Err(panic)) => Err(StageError::fatal(format!("crashed: {}", message_of(panic.as_ref())))),

@@ -84,12 +84,17 @@ pub(crate) async fn supervise(node: Arc<NodeRuntime>, mut widths: mpsc::Receiver
             Some(width) = widths.recv() => if !drained { start(&node, width, &mut workers); },
             Some(ended) = workers.join_next() => match ended {
                 Ok(Ended::Left) | Err(_) => {}
-                Ok(Ended::Drained) => drained = true,
+                Ok(Ended::Drained) => {
+                    drained = true;
+                    // Whoever wants another width is told that there is none to change.
+                    widths.close();
+                }
             },
         }
     }
     // Aborted: what the workers hold is dropped with them, what waits is dropped here.
     workers.shutdown().await;
+    node.gate.end();
     node.inlet.abort();
     node.again.abort();
     node.outlet.close();

@@ -68,6 +68,8 @@ impl View {
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         let counters = &self.shared.counters;
+        // First: what is read after it is the last, where it says that the run is over.
+        let ended = self.shared.ended.get().copied();
         let (memory_used, memory_peak) = self.shared.budget.used();
         let tally = counters.tally(|tally| Tally {
             documents: tally.documents,
@@ -85,12 +87,8 @@ impl View {
             run: self.run.clone(),
             pipeline: self.pipeline.clone(),
             started: self.started.to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
-            seconds: self
-                .shared
-                .ended
-                .get()
-                .map_or_else(|| self.began.elapsed().as_secs_f64(), |(_, seconds)| *seconds),
-            state: self.state(),
+            seconds: ended.map_or_else(|| self.began.elapsed().as_secs_f64(), |(_, seconds)| seconds),
+            state: ended.map_or_else(|| self.state(), |(state, _)| state),
             listed: self.shared.listing.load(Relaxed) == 0,
             indexing: counters.indexing.load(Relaxed),
             paused: *self.shared.paused.borrow(),
@@ -152,12 +150,11 @@ impl View {
 
     fn state(&self) -> RunState {
         let shared = &self.shared;
-        match shared.ended.get() {
-            Some((state, _)) => *state,
-            None if shared.closing.is_cancelled() => RunState::Draining,
-            None if shared.counters.indexing.load(Relaxed) => RunState::Indexing,
-            None if *shared.paused.borrow() => RunState::Paused,
-            None => RunState::Running,
+        match () {
+            () if shared.closing.is_cancelled() => RunState::Draining,
+            () if shared.counters.indexing.load(Relaxed) => RunState::Indexing,
+            () if *shared.paused.borrow() => RunState::Paused,
+            () => RunState::Running,
         }
     }
 
@@ -215,6 +212,8 @@ impl Publishing {
 /// Samples how full queues are, for as long as it is polled.
 pub(super) async fn sample_queues(nodes: Vec<Arc<NodeRuntime>>) {
     let mut tick = tokio::time::interval(QUEUES_EVERY);
+    // A process that was stopped for an hour has not sampled for one.
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     loop {
         tick.tick().await;
         for node in &nodes {
@@ -310,8 +309,9 @@ impl Shared {
             RunEnd::Stopped => (RunState::Stopped, "stopped: documents in hand are unfinished".to_owned()),
             RunEnd::Fatal { stage, error } => (RunState::Failed, format!("cannot go on: stage `{stage}`: {error}")),
         };
-        let _ = self.ended.set((state, self.counters.events.began().elapsed().as_secs_f64()));
         let (kind, by) = (crate::monitor::EventKind::Run, "run".to_owned());
         self.counters.events.add(crate::monitor::Event { kind, by, text, ..crate::monitor::Event::default() });
+        // After it: a snapshot that says that the run is over has all that is to be said of it.
+        let _ = self.ended.set((state, self.counters.events.began().elapsed().as_secs_f64()));
     }
 }

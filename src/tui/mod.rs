@@ -41,6 +41,6 @@ pub use model::{Model, Options, Seat};
 pub use picture::{picture, svg};
 pub use replay::{Playback, Replay, Seek};
 pub use run::{Ending, run};
-pub use terminal::{THREAD, restore};
+pub use terminal::{THREAD, close, open, restore};
 pub use theme::{Theme, ThemeName};
 pub use update::update;

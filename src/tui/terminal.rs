@@ -36,6 +36,9 @@ pub const THREAD: &str = "dashboard";
 
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
+/// Whether the terminal is not to be taken any more: who wanted a dashboard has gone on without it.
+static CLOSED: AtomicBool = AtomicBool::new(false);
+
 /// Held while a frame goes out: what gives the terminal back waits for its end, or the rest of it would go to the user's
 /// own screen.
 static FRAME: Mutex<()> = Mutex::new(());
@@ -70,8 +73,29 @@ pub fn restore() {
     );
 }
 
+/// Gives the terminal back and has no dashboard take it again, also one that is just about to, until [`open`] is called.
+pub fn close() {
+    CLOSED.store(true, Ordering::SeqCst);
+    restore();
+}
+
+/// Lets a dashboard take the terminal again.
+pub fn open() {
+    CLOSED.store(false, Ordering::SeqCst);
+}
+
+fn given_back() -> io::Error {
+    io::Error::new(io::ErrorKind::Interrupted, "the terminal was given back")
+}
+
 fn take(mouse: bool) -> io::Result<()> {
+    // Whoever gives it back waits for this, or looks before it: then it is closed.
+    let _frame = FRAME.lock().unwrap_or_else(PoisonError::into_inner);
     TAKEN.store(true, Ordering::SeqCst);
+    if CLOSED.load(Ordering::SeqCst) {
+        TAKEN.store(false, Ordering::SeqCst);
+        return Err(given_back());
+    }
     enable_raw_mode()?;
     execute!(stderr(), EnterAlternateScreen, Clear(ClearType::All), Hide, EnableFocusChange, EnableBracketedPaste)?;
     if mouse {
@@ -133,7 +157,7 @@ impl Screen {
         let _frame = FRAME.lock().unwrap_or_else(PoisonError::into_inner);
         // Whoever has given the terminal back meanwhile has ended this: nothing more may reach the user's own screen.
         if !TAKEN.load(Ordering::SeqCst) {
-            return Err(io::Error::new(io::ErrorKind::Interrupted, "the terminal was given back"));
+            return Err(given_back());
         }
         queue!(self.0.backend_mut(), BeginSynchronizedUpdate)?;
         self.0.draw(|frame| {
@@ -146,11 +170,19 @@ impl Screen {
 
     /// Takes the mouse or leaves it to the terminal.
     pub(super) fn mouse(&mut self, on: bool) -> io::Result<()> {
+        let _frame = FRAME.lock().unwrap_or_else(PoisonError::into_inner);
+        if !TAKEN.load(Ordering::SeqCst) {
+            return Err(given_back());
+        }
         if on { execute!(stderr(), EnableMouseCapture) } else { execute!(stderr(), DisableMouseCapture) }
     }
 
     /// Puts a text on the clipboard of the terminal's side, wherever that is.
     pub(super) fn copy(&mut self, text: &str) -> io::Result<()> {
+        let _frame = FRAME.lock().unwrap_or_else(PoisonError::into_inner);
+        if !TAKEN.load(Ordering::SeqCst) {
+            return Err(given_back());
+        }
         let mut to = stderr();
         write!(to, "\x1b]52;c;{}\x1b\\", base64(text.as_bytes()))?;
         to.flush()

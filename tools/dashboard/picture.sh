@@ -7,10 +7,14 @@ set -eu
 cd "$(dirname "$0")/../.."
 program=$(realpath "${1:-target/release/docmill}")
 work=$(mktemp -d)
+service=
 trap 'kill "$service" 2>/dev/null || true; rm -rf "$work"' EXIT
 "$program" simulate --listen 127.0.0.1:18321 --concurrency 8 --latency 150ms > "$work/service" 2>&1 &
 service=$!
-until grep -q listening "$work/service"; do sleep 0.1; done
+until grep -q listening "$work/service"; do
+  kill -0 "$service" 2>/dev/null || { cat "$work/service" >&2; exit 1; }
+  sleep 0.1
+done
 cp pipeline.toml "$work/pipeline.toml"
 cd "$work"
 "$program" load --documents 20000 --median-size 4KiB --formats text=50,md=30,html=20 --profile '200/s for 75s' --ui none \

@@ -68,7 +68,6 @@ fn sign(event: &Event, theme: &Theme) -> (&'static str, Style) {
         EventKind::Width => ("+", theme.good),
         EventKind::HandOver => (">", theme.title),
         EventKind::Advice => ("=", theme.good),
-        EventKind::Service => ("~", theme.warn),
         EventKind::Run => ("*", theme.title),
         EventKind::Note => (".", theme.dim),
     }

@@ -245,7 +245,6 @@ pub(super) fn events(run: &Digest) -> String {
         EventKind::Width => "width",
         EventKind::Run => "run",
         EventKind::Failure => "failure",
-        EventKind::Service => "service",
         EventKind::Alert => "alert",
         EventKind::HandOver => "handed over",
         EventKind::Advice => "advice",
