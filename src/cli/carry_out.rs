@@ -148,7 +148,10 @@ pub(super) struct Ran {
 impl Ran {
     /// Its report, with what became of every document where that is wanted.
     pub(super) fn report(&self, results: bool) -> Report {
-        Report::new(&self.view.snapshot(), self.view.tally(), self.host, results)
+        // The last that was published knows the machine as well: whether CPUs were short is read off it.
+        let published = Arc::clone(&self.view.published().borrow());
+        let last = if published.state.is_over() { (*published).clone() } else { self.view.snapshot() };
+        Report::new(&last, self.view.tally(), self.host, results)
     }
 }
 

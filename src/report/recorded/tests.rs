@@ -166,7 +166,7 @@ fn run(made_up: &MadeUp) -> RecordedRun {
 #[test]
 fn the_stage_that_is_busy_with_a_full_queue_bounds_the_run_and_is_to_be_widened() {
     let told = run(&MadeUp::default()).run.verdict;
-    assert_eq!((told.bottleneck.stage.as_str(), told.bottleneck.resource.as_str()), ("parse", "cpu"));
+    assert_eq!((told.bottleneck.stage.as_str(), told.bottleneck.resource.as_str()), ("parse", "width"));
     assert!(told.share > 0.95, "{told:?}");
     assert!(told.headline.starts_with("`parse` bounded throughput all the time"), "{}", told.headline);
     let findings = told.findings.join(" ");

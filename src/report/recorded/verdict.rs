@@ -9,7 +9,7 @@ use super::digest::Digest;
 use super::series::{Cut, mean, within};
 use super::stages::{Shares, StageDigest, fill};
 use super::words::{clock, documents, float, number, percent, quoted, rate, rounded, span};
-use crate::monitor::{QueueSnapshot, Snapshot, StageNow, StageSnapshot};
+use crate::monitor::{HostSnapshot, QueueSnapshot, Snapshot, StageNow, StageSnapshot};
 use crate::tune::{Bottleneck, bottleneck};
 
 /// How many pieces a run is judged in at most, and how long one is at least: as long as what is said of "now" is over.
@@ -146,7 +146,10 @@ fn bounds(looked: &[Snapshot], seconds: f64) -> Bottleneck {
     let Some(last) = looked.last() else { return Bottleneck::default() };
     let stages: Vec<StageSnapshot> =
         last.stages.iter().enumerate().map(|(index, stage)| piece_of(stage, index, looked, seconds)).collect();
-    let found = bottleneck(&Snapshot { seconds, window: seconds, stages, ..last.clone() });
+    // The CPUs in use in the piece, not over the run up to its end.
+    let cpu_seconds = seconds * mean(looked.iter().map(|snapshot| snapshot.host.cpus_used));
+    let host = HostSnapshot { cpu_seconds, ..last.host };
+    let found = bottleneck(&Snapshot { seconds, window: seconds, stages, host, ..last.clone() });
     let at_work = last.stages.iter().position(|stage| stage.id == found.stage).map(|index| Shares::over(looked, index));
     if at_work.is_some_and(|shares| shares.busy + shares.held < AT_WORK) {
         return Bottleneck::default();
@@ -291,7 +294,7 @@ fn advice(digest: &Digest, stage: &StageDigest, resource: &str) -> Vec<String> {
             "The CPUs were in use ({used:.1} of {cpus:.1}): more of them, or less work for {id}, is what helps; a larger \
              width is not."
         )],
-        "cpu" if cpus > 0.0 => vec![wider(&format!(" (only {used:.1} of {cpus:.1} CPUs were in use)"))],
+        "cpu" | "width" if cpus > 0.0 && stage.tier == "cpu" => vec![wider(&format!(" (only {used:.1} of {cpus:.1} CPUs were in use)"))],
         "width" => vec![wider("")],
         "memory" => vec!["Raise `[run] memory`, or give fewer bytes at once to wide stages behind large documents.".into()],
         "source" => vec![
