@@ -27,7 +27,7 @@ pub struct HostSnapshot {
     pub cpus: f64,
     /// CPUs in use now by the process and its children.
     pub cpus_used: f64,
-    /// CPU time of the process and its children, in seconds.
+    /// CPU time of the process and its children from the run's start, in seconds.
     pub cpu_seconds: f64,
     /// Memory of the process, in bytes.
     pub rss_bytes: u64,
@@ -71,6 +71,8 @@ pub struct HostSampler {
     last: Option<(f64, Used)>,
     limits: Option<(f64, u64)>,
     peak: u64,
+    /// CPU time that was used before the first look.
+    before: Option<f64>,
 }
 
 /// How many seconds pass before rates are reckoned anew: `/proc` counts CPU time in hundredths of a second.
@@ -87,7 +89,9 @@ struct Used {
 impl HostSampler {
     /// The machine now, `at` seconds from any fixed moment.
     pub fn sample(&mut self, at: f64) -> HostSnapshot {
-        let used = host_use();
+        let mut used = host_use();
+        // What this process did before it was looked at, as opening a model, is not of what is looked at.
+        used.cpu_seconds -= *self.before.get_or_insert(used.cpu_seconds);
         let (cpus, memory_limit) = *self.limits.get_or_insert_with(limits);
         self.peak = self.peak.max(used.rss_bytes + used.children_rss_bytes);
         let snapshot = HostSnapshot {

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes docs/dashboard.svg anew, from a real run: a load test of the default pipeline whose embeddings come from a simulated
+# Makes assets/dashboard.svg anew, from a real run: a load test of the default pipeline whose embeddings come from a simulated
 # model service that takes eight calls at once, begun with a width of 2 for them and handed over to the tuner.
 #
 #   cargo build --release && sh tools/dashboard/picture.sh [docmill]
@@ -23,4 +23,4 @@ cd "$work"
   --set stages.embed.provider='"work"' --set 'stages.embed.batch={items=8,tokens=8000,wait="20ms"}' \
   --set 'stages.embed.width={min=1,max=32}' > /dev/null || true
 cd - > /dev/null
-"$program" top --replay "$work/run.jsonl" --picture "${SECONDS_IN:-62}" --select embed > docs/dashboard.svg
+"$program" top --replay "$work/run.jsonl" --picture "${SECONDS_IN:-62}" --select embed > assets/dashboard.svg
