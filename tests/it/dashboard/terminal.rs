@@ -130,7 +130,7 @@ impl Terminal {
         let cells: Vec<&vt100::Cell> = cells.filter_map(|(row, column)| screen.cell(row, column)).collect();
         let plain =
             |cell: &&vt100::Cell| cell.fgcolor() == vt100::Color::Default && cell.bgcolor() == vt100::Color::Default;
-        assert!(cells.iter().all(|cell| plain(cell)), "something is coloured");
+        assert!(cells.iter().all(plain), "something is coloured");
         assert!(cells.iter().any(|cell| cell.inverse() || cell.bold()), "nothing is set apart");
     }
 }
