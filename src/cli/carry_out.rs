@@ -214,8 +214,7 @@ async fn execute(
             Err(_) => std::future::pending().await,
         }
     };
-    let beside = futures::future::join(tuner.tune(&published, &commands), told);
-    let mut beside = std::pin::pin!(beside);
+    let mut beside = Box::pin(futures::future::join(tuner.tune(&published, &commands), told));
     let end = tokio::select! {
         end = follow(handle, &view, &commands, &mut progress, (&mut interrupts, drain)) => end,
         _ = &mut beside => {
@@ -226,7 +225,11 @@ async fn execute(
     if socket.as_ref().is_ok_and(Socket::is_busy) {
         let _ = tokio::time::timeout(LAST_LOOK, &mut beside).await;
     }
-    let ran = Ran { end, view, host: progress.used() };
+    // Whoever comes while the dashboard still stands is told at once that nobody runs.
+    drop(beside);
+    drop(socket);
+    let host = progress.used(&view);
+    let ran = Ran { end, view, host };
     recording.finish(&ran.report(false));
     if stays && matches!(ran.end, RunEnd::Completed) {
         tokio::select! {

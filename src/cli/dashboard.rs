@@ -79,10 +79,7 @@ impl tui::Advisor for Tuned {
 
 /// The widths that a pipeline begins with: those of its file, or what was said instead.
 pub(super) fn widths(plan: &Plan) -> BTreeMap<String, usize> {
-    plan.stages
-        .iter()
-        .map(|stage| (stage.id.clone(), stage.width.start.clamp(stage.width.min, stage.width.max)))
-        .collect()
+    plan.stages.iter().map(|stage| (stage.id.clone(), stage.width.start)).collect()
 }
 
 /// A pipeline file that widths are written into.

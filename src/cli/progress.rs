@@ -32,7 +32,7 @@ const TICK: Duration = Duration::from_millis(250);
 /// How often a line is written: a log of a night's run stays readable.
 const LINE: Duration = Duration::from_secs(5);
 
-/// Shows a run's progress until it is dropped, and remembers the most memory that the process and its children held.
+/// Shows a run's progress until it is dropped, and tells what the run used.
 pub(super) struct Progress {
     bar: Option<ProgressBar>,
     lines: bool,
@@ -40,7 +40,6 @@ pub(super) struct Progress {
     next_line: Instant,
     /// The last event that a line told of.
     told: u64,
-    peak: u64,
     /// CPU time that this process had used before: `exec` keeps the count of the program before it.
     used_before: f64,
 }
@@ -53,7 +52,6 @@ impl Progress {
             dashboard: None,
             next_line: Instant::now() + LINE,
             told: 0,
-            peak: 0,
             used_before: host_use().cpu_seconds,
         };
         match ui {
@@ -86,13 +84,15 @@ impl Progress {
         loop {
             if let Some(dashboard) = &mut self.dashboard {
                 tokio::select! {
-                    said = dashboard.ended() => self.go_on_without(said),
+                    said = dashboard.ended() => {
+                        self.put_away(said);
+                        self.show_bar();
+                    }
                     _ = tick.tick() => {}
                 }
             } else {
                 tick.tick().await;
             }
-            self.sample();
             let published = Arc::clone(&view.published().borrow());
             if let Some(bar) = &self.bar {
                 show(bar, &published);
@@ -102,13 +102,12 @@ impl Progress {
         }
     }
 
-    /// Shows the run by a bar, now that its dashboard was left.
-    fn go_on_without(&mut self, said: Option<String>) {
+    /// Takes away a dashboard that has ended, and prints what is left of it.
+    fn put_away(&mut self, said: Option<String>) {
         self.dashboard = None;
         if let Some(said) = said {
             let _ = write!(std::io::stderr(), "{said}");
         }
-        self.show_bar();
     }
 
     /// Writes a line every few seconds, and one for what a person should look at.
@@ -140,10 +139,7 @@ impl Progress {
     pub(super) async fn linger(&mut self) {
         if let Some(dashboard) = &mut self.dashboard {
             let said = dashboard.ended().await;
-            self.dashboard = None;
-            if let Some(said) = said {
-                let _ = write!(std::io::stderr(), "{said}");
-            }
+            self.put_away(said);
         }
     }
 
@@ -155,20 +151,15 @@ impl Progress {
         }
     }
 
-    /// What was used so far.
-    pub(super) fn used(&mut self) -> HostUse {
-        self.sample();
+    /// What was used so far: memory as the sampler has seen it, CPU time from when this was made.
+    pub(super) fn used(&self, view: &View) -> HostUse {
         let used = host_use();
+        let seen = view.published().borrow().host.peak_rss_bytes;
         HostUse {
-            peak_rss_bytes: self.peak.max(used.peak_rss_bytes),
+            peak_rss_bytes: seen.max(used.peak_rss_bytes).max(used.rss_bytes + used.children_rss_bytes),
             cpu_seconds: used.cpu_seconds - self.used_before,
             ..used
         }
-    }
-
-    fn sample(&mut self) {
-        let used = host_use();
-        self.peak = self.peak.max(used.rss_bytes + used.children_rss_bytes);
     }
 }
 

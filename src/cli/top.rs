@@ -82,7 +82,6 @@ pub fn run(args: &Args, registry: &Registry, out: &mut dyn Write, err: &mut dyn 
         Err(message) => return complain(&message, CONFIGURATION, err),
     };
     let mut tuned = Tuned::of(&plan);
-    restore_on_signals().context("cannot listen for signals")?;
     if args.picture.is_none() && !std::io::stderr().is_terminal() {
         let message = "the dashboard needs a terminal on standard error; `docmill report` tells of a run without one";
         return refuse_usage(message, err);
@@ -101,10 +100,14 @@ pub fn run(args: &Args, registry: &Registry, out: &mut dyn Write, err: &mut dyn 
                 out.write_all(svg.as_bytes())?;
                 return Ok(0);
             }
+            restore_on_signals().context("cannot listen for signals")?;
             looks.show(&mut Replay::new(recording), &mut tuned, options)
         }
         None => match Elsewhere::watch(plan) {
-            Ok(mut run) => looks.show(&mut run, &mut tuned, options),
+            Ok(mut run) => {
+                restore_on_signals().context("cannot listen for signals")?;
+                looks.show(&mut run, &mut tuned, options)
+            }
             Err(message) => return complain(&message, ENVIRONMENT, err),
         },
     };

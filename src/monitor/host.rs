@@ -17,6 +17,8 @@ pub struct HostUse {
     pub rss_bytes: u64,
     /// What its children hold now, in bytes.
     pub children_rss_bytes: u64,
+    /// Its children.
+    pub children: u64,
 }
 
 /// The machine, as far as this process and its children use it.
@@ -62,6 +64,7 @@ pub fn host_use() -> HostUse {
         peak_rss_bytes: kilobytes(&status, "VmHWM:"),
         rss_bytes: kilobytes(&status, "VmRSS:"),
         children_rss_bytes: children.iter().map(|pid| rss_of(pid)).sum(),
+        children: children.len() as u64,
     }
 }
 
@@ -100,7 +103,7 @@ impl HostSampler {
             rss_bytes: used.rss_bytes,
             children_rss_bytes: used.children_rss_bytes,
             peak_rss_bytes: self.peak,
-            children: children().len() as u64,
+            children: used.children,
             memory_limit,
             ..self.last.map(|(_, last)| last.rates).unwrap_or_default()
         };

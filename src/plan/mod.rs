@@ -147,7 +147,7 @@ pub enum Role {
 /// A stage's width: where it starts and between which bounds it may change while the pipeline runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Width {
-    /// At the start.
+    /// At the start; within the bounds.
     pub start: usize,
     /// The least.
     pub min: usize,

@@ -34,8 +34,7 @@ pub(super) struct Lever {
 
 impl Lever {
     pub(super) fn new(node: &Arc<NodeRuntime>, set: mpsc::Sender<usize>) -> Self {
-        let (min, max) = node.gate.bounds();
-        Self { node: Arc::clone(node), set, wanted: node.plan.width.start.clamp(min, max) }
+        Self { node: Arc::clone(node), set, wanted: node.plan.width.start }
     }
 }
 

@@ -250,7 +250,7 @@ fn fixed(stage: &StagePlan) -> StageSnapshot {
         tier: stage.tier.as_str().to_owned(),
         role: role.to_owned(),
         service,
-        width: stage.width.start.clamp(stage.width.min, stage.width.max),
+        width: stage.width.start,
         workers_alive: 1,
         min: stage.width.min,
         max: stage.width.max,

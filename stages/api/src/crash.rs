@@ -1,4 +1,4 @@
-//! Places at which a test has the process killed, to see what a crash there leaves. Nothing in a release build, and
+//! Places at which a test has the process killed or a thread panic, to see what that leaves. Nothing in a release build, and
 //! nothing that a stage needs to call: the engine passes points around every stage; a store has some of its own, between
 //! two of its commits.
 
@@ -6,19 +6,8 @@
 /// the place is a stage, a kind of store or `ledger`.
 #[cfg(debug_assertions)]
 pub fn crash_point(place: &str, point: &str) {
-    use std::sync::LazyLock;
-    use std::sync::atomic::{AtomicU64, Ordering};
-
-    static AT: LazyLock<Option<(String, u64)>> = LazyLock::new(|| {
-        let at = std::env::var("DOCMILL_CRASH_AT").ok()?;
-        let (point, passage) = at.rsplit_once(':')?;
-        Some((point.to_owned(), passage.parse().ok()?))
-    });
-    static PASSED: AtomicU64 = AtomicU64::new(0);
-    if let Some((at, passage)) = &*AT
-        && at.strip_prefix(place).and_then(|rest| rest.strip_prefix('.')) == Some(point)
-        && PASSED.fetch_add(1, Ordering::Relaxed) + 1 == *passage
-    {
+    static WANTED: Wanted = Wanted::by("DOCMILL_CRASH_AT");
+    if WANTED.is_reached(place, point) {
         let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
     }
 }
@@ -34,23 +23,37 @@ pub fn crash_point(_place: &str, _point: &str) {}
 /// Just then, in a build with debug assertions.
 #[cfg(debug_assertions)]
 pub fn panic_point(place: &str, point: &str) {
-    use std::sync::LazyLock;
-    use std::sync::atomic::{AtomicU64, Ordering};
-
-    static AT: LazyLock<Option<(String, u64)>> = LazyLock::new(|| {
-        let at = std::env::var("DOCMILL_PANIC_AT").ok()?;
-        let (point, passage) = at.rsplit_once(':')?;
-        Some((point.to_owned(), passage.parse().ok()?))
-    });
-    static PASSED: AtomicU64 = AtomicU64::new(0);
-    if let Some((at, passage)) = &*AT
-        && at.strip_prefix(place).and_then(|rest| rest.strip_prefix('.')) == Some(point)
-        && PASSED.fetch_add(1, Ordering::Relaxed) + 1 == *passage
-    {
-        panic!("a test wants this thread to panic at {place}.{point}");
-    }
+    static WANTED: Wanted = Wanted::by("DOCMILL_PANIC_AT");
+    assert!(!WANTED.is_reached(place, point), "a test wants this thread to panic at {place}.{point}");
 }
 
 /// Nothing.
 #[cfg(not(debug_assertions))]
 pub fn panic_point(_place: &str, _point: &str) {}
+
+/// Which passage of which point a variable names, and how often that point was passed.
+#[cfg(debug_assertions)]
+struct Wanted {
+    variable: &'static str,
+    at: std::sync::OnceLock<Option<(String, u64)>>,
+    passed: std::sync::atomic::AtomicU64,
+}
+
+#[cfg(debug_assertions)]
+impl Wanted {
+    const fn by(variable: &'static str) -> Self {
+        Self { variable, at: std::sync::OnceLock::new(), passed: std::sync::atomic::AtomicU64::new(0) }
+    }
+
+    fn is_reached(&self, place: &str, point: &str) -> bool {
+        let at = self.at.get_or_init(|| {
+            let at = std::env::var(self.variable).ok()?;
+            let (point, passage) = at.rsplit_once(':')?;
+            Some((point.to_owned(), passage.parse().ok()?))
+        });
+        at.as_ref().is_some_and(|(at, passage)| {
+            at.strip_prefix(place).and_then(|rest| rest.strip_prefix('.')) == Some(point)
+                && self.passed.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1 == *passage
+        })
+    }
+}

@@ -5,6 +5,7 @@ mod terminal;
 
 use std::fs;
 use std::net::SocketAddr;
+use std::process::Command;
 use std::time::Duration;
 
 use docmill::load::simulate::{Running, Server, Settings};
@@ -43,6 +44,12 @@ fn file() -> String {
     DEFAULT.replace(line, &format!("{line}width = 2   # calls at once: the service takes no more\n"))
 }
 
+fn with_dashboard(mill: &Mill) -> Command {
+    let mut command = mill.command("run");
+    command.args(["--ui", "tui"]);
+    command
+}
+
 fn selected(screen: &str, stage: &str) -> bool {
     screen.lines().any(|line| line.contains('▶') && line.split_whitespace().any(|word| word.ends_with(stage)))
 }
@@ -52,12 +59,7 @@ fn keys_change_what_the_service_sees_and_the_file_keeps_its_comments() {
     block_on(async || {
         let service = service().await;
         let mill = slow(&service.base_url());
-        let command = {
-            let mut command = mill.command("run");
-            command.args(["--ui", "tui"]);
-            command
-        };
-        let mut terminal = Terminal::start(&command, 120, 40, &[]);
+        let mut terminal = Terminal::start(&with_dashboard(&mill), 120, 40, &[]);
         terminal.wait_for("embed");
         terminal.press("?");
         terminal.wait_for("Widens the stage by one");
@@ -121,12 +123,7 @@ fn a_signal_leaves_a_terminal_that_a_shell_can_use() {
     block_on(async || {
         let service = service().await;
         let mill = slow(&service.base_url()).set("run.drain=\"1s\"");
-        let command = {
-            let mut command = mill.command("run");
-            command.args(["--ui", "tui"]);
-            command
-        };
-        let mut terminal = Terminal::start(&command, 100, 30, &[]);
+        let mut terminal = Terminal::start(&with_dashboard(&mill), 100, 30, &[]);
         terminal.wait_for("embed");
         terminal.signal(Signal::TERM);
         assert_eq!(terminal.wait(), 130);
@@ -140,12 +137,8 @@ fn a_dashboard_that_breaks_off_gives_the_terminal_back_and_the_run_goes_on() {
     block_on(async || {
         let service = service().await;
         let mill = slow(&service.base_url()).set("run.drain=\"1s\"");
-        let command = {
-            let mut command = mill.command("run");
-            command.args(["--ui", "tui"]);
-            command
-        };
-        let mut terminal = Terminal::start(&command, 100, 30, &[("DOCMILL_PANIC_AT", "dashboard.draw:10")]);
+        let mut terminal =
+            Terminal::start(&with_dashboard(&mill), 100, 30, &[("DOCMILL_PANIC_AT", "dashboard.draw:10")]);
         terminal.wait_for("the dashboard broke off");
         terminal.assert_sane();
         terminal.wait_for("documents");
@@ -163,12 +156,7 @@ fn without_a_terminal_it_is_refused_and_no_colour_is_no_colour() {
     assert_eq!(refused.status.code(), Some(2));
     let text = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(text.contains("needs a terminal") && text.contains("--ui plain"), "{text}");
-    let command = {
-        let mut command = mill.command("run");
-        command.args(["--ui", "tui"]);
-        command
-    };
-    let mut terminal = Terminal::start(&command, 100, 30, &[("NO_COLOR", "1")]);
+    let mut terminal = Terminal::start(&with_dashboard(&mill), 100, 30, &[("NO_COLOR", "1")]);
     terminal.wait_for("embed");
     terminal.assert_no_colour();
     terminal.wait_for("DONE");
