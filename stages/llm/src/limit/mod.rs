@@ -2,11 +2,13 @@
 //!
 //! They are found out as well as kept: what a service allows is rarely known, and what it answers tells. `state` decides,
 //! as a pure machine over the time that it is given, from three parts that know nothing of each other: `rate` (with
-//! `bucket`, `grants` and `growth`), `width` and `breaker`; `evidence` serves two of them. This file is the only one that waits. Nothing here sends a call or reads
-//! an answer: whoever does says what came of it.
+//! `bucket`, `grants` and `growth`), `width` and `breaker`; `evidence` serves two of them, and `crowd` says which of the
+//! first two a refusal is for. This file is the only one that waits. Nothing here sends a call or reads an answer: whoever
+//! does says what came of it.
 
 mod breaker;
 mod bucket;
+mod crowd;
 mod evidence;
 mod grants;
 mod growth;

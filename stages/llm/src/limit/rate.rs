@@ -60,6 +60,21 @@ pub(super) struct Call {
     pub(super) number: u64,
     pub(super) sent: Instant,
     pub(super) requests: f64,
+    /// How many calls were under way when it was sent, itself included.
+    pub(super) crowd: usize,
+}
+
+/// What a refusal says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// What was known.
+    Known,
+    /// That one call was refused.
+    One,
+    /// That everyone is: nothing is sent for a while.
+    All,
+    /// That everyone is who is one too many. The next call that finds room shows whether that is so.
+    Crowded,
 }
 
 /// Paces requests, and learns from refusals. Rates are per second in here.
@@ -73,6 +88,8 @@ pub(super) struct Rate {
     held: Option<Instant>,
     /// Calls with a lower number were sent before the last freeze began.
     frozen_at: u64,
+    /// Whether that freeze was for a limit of calls at once: then it had no length, and measures no rate.
+    crowded: bool,
     /// How long the next freeze is, where the service does not say.
     backoff: Duration,
     evidence: Evidence,
@@ -90,6 +107,7 @@ impl Rate {
             phase: Phase::Flowing,
             held: None,
             frozen_at: 0,
+            crowded: false,
             backoff: FIRST_BACKOFF,
             evidence: Evidence::new(EVIDENT),
             grants: Grants::default(),
@@ -171,28 +189,45 @@ impl Rate {
         }
     }
 
-    /// The call was refused; `next` is the number of the next call. Whether that is news.
+    /// The call was refused; `next` is the number of the next call. `crowded` is whether a limit of calls at once would
+    /// explain it as well as a rate.
     ///
     /// Calls that were under way when a freeze began are refused as well: that is the same refusal, told again.
-    pub(super) fn refused(&mut self, call: Call, next: u64, after: Option<Duration>, now: Instant) -> bool {
+    pub(super) fn refused(
+        &mut self,
+        call: Call,
+        next: u64,
+        after: Option<Duration>,
+        crowded: bool,
+        now: Instant,
+    ) -> Refusal {
         if self.is_probe(call) {
+            let guessed = self.crowded;
             self.freeze(next, after.unwrap_or_default(), now);
-            return false;
+            return if guessed { Refusal::All } else { Refusal::Known };
         }
         self.grants.strike(call.requests, call.sent);
         if call.number < self.frozen_at {
-            self.hold(after.unwrap_or_default(), now);
-            return false;
+            if !self.crowded {
+                self.hold(after.unwrap_or_default(), now);
+            }
+            return Refusal::Known;
         }
         if let Some(longest) = self.evidence.refused(call.number, after.unwrap_or_default()) {
+            if crowded {
+                self.doubt(next, now);
+                return Refusal::Crowded;
+            }
             self.freeze(next, longest, now);
-        } else if let Some(learned) = self.learned
+            return Refusal::All;
+        }
+        if let Some(learned) = self.learned
             && self.growth.refused(learned)
         {
             self.measure(false, now);
             self.growth.restart(now);
         }
-        true
+        Refusal::One
     }
 
     /// The service said that it is too much for it. Of several servers behind one name one may say so: nobody waits for
@@ -230,6 +265,14 @@ impl Rate {
         self.learned.or(self.declared)
     }
 
+    /// One call, as soon as there is room for it, and nothing else until it is known what comes of it: if it is refused, it
+    /// was the rate after all.
+    fn doubt(&mut self, next: u64, now: Instant) {
+        self.phase = Phase::Frozen { until: now };
+        (self.frozen_at, self.crowded) = (next, true);
+        self.evidence.restart(next);
+    }
+
     /// Nothing for so long; `next` is the number of the next call.
     fn freeze(&mut self, next: u64, after: Duration, now: Instant) {
         // The service is believed, until it refuses what it called for.
@@ -238,14 +281,16 @@ impl Rate {
         let pause = if said { after } else { self.backoff.max(after) };
         self.backoff = (self.backoff * 2).min(LONGEST_BACKOFF);
         self.phase = Phase::Frozen { until: now + pause };
-        self.frozen_at = next;
+        (self.frozen_at, self.crowded) = (next, false);
         self.evidence.restart(next);
     }
 
     /// The probe was let through: measures what was since the last one, and lets the others follow.
     fn flow(&mut self, probe: Call, now: Instant) {
         self.phase = Phase::Flowing;
-        self.measure(true, now);
+        if !self.crowded {
+            self.measure(true, now);
+        }
         // The probe is the first of the next measurement: a fence has one post more than gaps.
         self.grants.sent(probe.requests, now);
         self.growth.restart(now);

@@ -8,7 +8,8 @@ use tokio::time::Instant;
 
 use super::breaker::{Breaker, Gate, SHORT};
 use super::bucket::Bucket;
-use super::rate::{Call, Rate};
+use super::crowd::Crowds;
+use super::rate::{Call, Rate, Refusal};
 use super::width::Width;
 use super::{Cost, Outcome, Settings, View};
 
@@ -41,6 +42,7 @@ pub(super) struct State {
     rate: Rate,
     tokens: Option<Bucket>,
     width: Width,
+    crowds: Crowds,
     breaker: Breaker,
     in_flight: usize,
     /// The number of the next call.
@@ -57,6 +59,7 @@ impl State {
             rate: Rate::new(learned(REQUESTS_PER_MINUTE).and_then(Value::as_f64)),
             tokens: None,
             width: Width::new(concurrency),
+            crowds: Crowds::default(),
             breaker: Breaker::default(),
             in_flight: 0,
             next: 0,
@@ -111,12 +114,38 @@ impl State {
     /// Whether it tells something of the load: of a 429, that it is news; of a 503, that it is evident.
     fn tell_rate(&mut self, now: Instant, call: Call, outcome: Outcome) -> bool {
         match outcome {
-            Outcome::RateLimited { after } => return self.rate.refused(call, self.next, after, now),
+            Outcome::RateLimited { after } => return self.refused(call, after, now),
             Outcome::Overloaded { after } => return self.rate.overloaded(call, after, now),
-            Outcome::Answered { .. } | Outcome::Refused | Outcome::Failed => self.rate.granted(call, now),
+            Outcome::Answered { .. } | Outcome::Refused | Outcome::Failed => {
+                self.crowds.let_through(call.crowd);
+                self.rate.granted(call, now);
+            }
             Outcome::TimedOut | Outcome::Unreachable => self.rate.unserved(call, now),
         }
         false
+    }
+
+    /// The call was refused for a limit of the service: calls at once, if that is known or shows, and else its rate.
+    fn refused(&mut self, call: Call, after: Option<Duration>, now: Instant) -> bool {
+        self.crowds.refused(call.crowd);
+        if self.width.is_above_ceiling(call.crowd) {
+            self.width.one_too_many(now);
+            self.rate.unserved(call, now);
+            return false;
+        }
+        let crowd = self.crowds.limit();
+        match self.rate.refused(call, self.next, after, crowd.is_some(), now) {
+            Refusal::Known => false,
+            Refusal::One => true,
+            Refusal::All => {
+                self.width.forget_ceiling();
+                true
+            }
+            Refusal::Crowded => {
+                self.width.found_ceiling(crowd.unwrap_or(1), now);
+                false
+            }
+        }
     }
 
     fn tell_width(&mut self, now: Instant, call: Call, outcome: Outcome, telling: bool) {
@@ -181,9 +210,9 @@ impl State {
     }
 
     fn grant(&mut self, now: Instant, cost: Cost) -> Ticket {
-        let call = Call { number: self.next, sent: now, requests: cost.requests };
-        self.next += 1;
         self.in_flight += 1;
+        let call = Call { number: self.next, sent: now, requests: cost.requests, crowd: self.in_flight };
+        self.next += 1;
         if let Some(bucket) = &mut self.tokens {
             bucket.take(cost.tokens, now);
         }

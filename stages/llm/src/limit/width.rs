@@ -32,6 +32,10 @@ const BEARABLE: f64 = 4.0;
 const BEARABLE_OF_WIDTH: f64 = 1.0 / 8.0;
 /// Of a window's calls, so many may be refused and the width still grows.
 const ONE_REFUSED_IN: usize = 10;
+/// How long a ceiling is kept to before one call more is tried: each try costs a refusal. Doubled by each that fails.
+const FIRST_TRY: Duration = Duration::from_secs(15);
+/// The longest time between two tries: a service that grew is used within this.
+const LAST_TRY: Duration = Duration::from_secs(300);
 
 /// The number of calls at once, changed once in a window of one round trip.
 #[derive(Debug)]
@@ -44,7 +48,17 @@ pub(super) struct Width {
     round_trip: Option<Duration>,
     /// Refusals that no answers made up for.
     refusals: f64,
+    ceiling: Option<Ceiling>,
     window: Window,
+}
+
+/// A limit of calls at once that the service keeps to, as refusals showed.
+#[derive(Debug)]
+struct Ceiling {
+    at: usize,
+    /// When one more is tried, and how long it is until the try after that.
+    try_at: Instant,
+    pause: Duration,
 }
 
 /// What was seen since `begun`.
@@ -68,6 +82,7 @@ impl Width {
             slow_start: learned.is_none(),
             round_trip: None,
             refusals: 0.0,
+            ceiling: None,
             window: Window::default(),
         }
     }
@@ -124,6 +139,36 @@ impl Width {
         signal
     }
 
+    /// The service takes so many calls at once and refuses the next.
+    pub(super) fn found_ceiling(&mut self, at: usize, now: Instant) {
+        (self.slow_start, self.learned) = (false, true);
+        (self.limit, self.refusals) = (self.limit.min(at), 0.0);
+        self.ceiling = Some(Ceiling { at, try_at: now + FIRST_TRY, pause: FIRST_TRY });
+        self.window = Window::default();
+    }
+
+    /// It was something else.
+    pub(super) fn forget_ceiling(&mut self) {
+        self.ceiling = None;
+    }
+
+    /// Whether the ceiling explains that one of so many calls was refused.
+    pub(super) fn is_above_ceiling(&self, crowd: usize) -> bool {
+        self.ceiling.as_ref().is_some_and(|ceiling| crowd > ceiling.at)
+    }
+
+    /// A call above the ceiling was refused: if that was the try, it is still where it was.
+    pub(super) fn one_too_many(&mut self, now: Instant) {
+        if let Some(ceiling) = &mut self.ceiling
+            && self.limit > ceiling.at
+        {
+            self.limit = ceiling.at;
+            ceiling.pause = (ceiling.pause * 2).min(LAST_TRY);
+            ceiling.try_at = now + ceiling.pause;
+            self.window = Window::default();
+        }
+    }
+
     /// A call was not answered in time: a signal where it is more than one of many.
     pub(super) fn late(&mut self, in_flight: usize, now: Instant) {
         self.roll(in_flight, now);
@@ -147,11 +192,21 @@ impl Width {
         if now < begun + round_trip {
             return;
         }
-        if self.window.reached && self.limit < self.most() && self.is_calm() {
-            self.limit = if self.slow_start { self.limit * 2 } else { self.limit + 1 }.min(self.most());
-            self.learned = true;
+        if self.window.reached && self.is_calm() {
+            self.grow(now);
         }
         self.window = Window { begun: Some(now), reached: in_flight >= self.limit, ..Window::default() };
+    }
+
+    fn grow(&mut self, now: Instant) {
+        // A whole window above the ceiling, and nobody was refused: it is gone.
+        self.ceiling.take_if(|ceiling| self.limit > ceiling.at);
+        let ceiling = self.ceiling.as_ref().map_or(MOST, |ceiling| ceiling.at + usize::from(now >= ceiling.try_at));
+        let most = self.most().min(ceiling);
+        if self.limit < most {
+            self.limit = if self.slow_start { self.limit * 2 } else { self.limit + 1 }.min(most);
+            self.learned = true;
+        }
     }
 
     /// Whether nothing of the last window speaks against more.

@@ -3,6 +3,7 @@
 //! `server` holds the services and those who call them; the other files are named by what they claim.
 
 mod breaker;
+mod crowds;
 mod noise;
 mod order;
 mod property;
