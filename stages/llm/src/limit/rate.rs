@@ -203,6 +203,10 @@ impl Rate {
     ) -> Refusal {
         if self.is_probe(call) {
             let guessed = self.crowded;
+            if guessed && crowded {
+                self.doubt(next, now);
+                return Refusal::Crowded;
+            }
             self.freeze(next, after.unwrap_or_default(), now);
             return if guessed { Refusal::All } else { Refusal::Known };
         }

@@ -133,8 +133,15 @@ impl State {
             self.rate.unserved(call, now);
             return false;
         }
-        let crowd = self.crowds.limit();
-        match self.rate.refused(call, self.next, after, crowd.is_some(), now) {
+        // At first the most that it may be; and if that is refused too, what is known to be let through. Where the trip
+        // takes long, the limit is no sharp line for us, but one that was found is there.
+        let guess = match (self.crowds.limit(), self.width.ceiling()) {
+            (Some((_, least)), Some(ceiling)) => Some(least).filter(|least| *least < ceiling),
+            (Some((most, _)), None) => Some(most),
+            (None, _) => self.width.below_what_was_found(),
+        };
+        let guess = guess.filter(|_| self.crowds.may_guess());
+        match self.rate.refused(call, self.next, after, guess.is_some(), now) {
             Refusal::Known => false,
             Refusal::One => true,
             Refusal::All => {
@@ -142,7 +149,8 @@ impl State {
                 true
             }
             Refusal::Crowded => {
-                self.width.found_ceiling(crowd.unwrap_or(1), now);
+                self.crowds.guessed();
+                self.width.found_ceiling(guess.unwrap_or(1), now);
                 false
             }
         }

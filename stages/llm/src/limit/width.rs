@@ -33,7 +33,7 @@ const BEARABLE_OF_WIDTH: f64 = 1.0 / 8.0;
 /// Of a window's calls, so many may be refused and the width still grows.
 const ONE_REFUSED_IN: usize = 10;
 /// How long a ceiling is kept to before one call more is tried: each try costs a refusal. Doubled by each that fails.
-const FIRST_TRY: Duration = Duration::from_secs(15);
+const FIRST_TRY: Duration = Duration::from_secs(5);
 /// The longest time between two tries: a service that grew is used within this.
 const LAST_TRY: Duration = Duration::from_secs(300);
 
@@ -49,6 +49,8 @@ pub(super) struct Width {
     /// Refusals that no answers made up for.
     refusals: f64,
     ceiling: Option<Ceiling>,
+    /// Whether a ceiling was found, and never taken for something else since.
+    found: bool,
     window: Window,
 }
 
@@ -83,6 +85,7 @@ impl Width {
             round_trip: None,
             refusals: 0.0,
             ceiling: None,
+            found: false,
             window: Window::default(),
         }
     }
@@ -141,7 +144,7 @@ impl Width {
 
     /// The service takes so many calls at once and refuses the next.
     pub(super) fn found_ceiling(&mut self, at: usize, now: Instant) {
-        (self.slow_start, self.learned) = (false, true);
+        (self.slow_start, self.learned, self.found) = (false, true, true);
         (self.limit, self.refusals) = (self.limit.min(at), 0.0);
         self.ceiling = Some(Ceiling { at, try_at: now + FIRST_TRY, pause: FIRST_TRY });
         self.window = Window::default();
@@ -149,12 +152,22 @@ impl Width {
 
     /// It was something else.
     pub(super) fn forget_ceiling(&mut self) {
-        self.ceiling = None;
+        (self.ceiling, self.found) = (None, false);
+    }
+
+    /// A tenth less than now, where a ceiling was found before.
+    pub(super) fn below_what_was_found(&self) -> Option<usize> {
+        Some(self.limit * 9 / 10).filter(|less| self.found && *less > 0)
+    }
+
+    /// How many calls at once the service takes, if refusals showed that.
+    pub(super) fn ceiling(&self) -> Option<usize> {
+        self.ceiling.as_ref().map(|ceiling| ceiling.at)
     }
 
     /// Whether the ceiling explains that one of so many calls was refused.
     pub(super) fn is_above_ceiling(&self, crowd: usize) -> bool {
-        self.ceiling.as_ref().is_some_and(|ceiling| crowd > ceiling.at)
+        self.ceiling().is_some_and(|ceiling| crowd > ceiling)
     }
 
     /// A call above the ceiling was refused: if that was the try, it is still where it was.
