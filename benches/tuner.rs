@@ -54,23 +54,22 @@ async fn main() {
         "stages.embed.provider=\"work\"",
         "stages.embed.batch={items=1,tokens=100000,wait=\"5ms\"}",
     ];
-    let in_threads = "stages.parse.isolation=\"thread\"".to_owned();
     let cases = [
         Case {
             name: "cpu",
-            sets: vec![in_threads.clone()],
-            documents: 60_000,
+            sets: Vec::new(),
+            documents: 120_000,
             tried: &[[2, 1, 1, 1, 1], [4, 2, 2, 2, 2], [8, 2, 2, 2, 4], [16, 4, 4, 4, 4]],
         },
         Case {
             name: "service",
-            sets: to_service.iter().map(|set| (*set).to_owned()).chain([in_threads.clone()]).collect(),
+            sets: to_service.iter().map(|set| (*set).to_owned()).collect(),
             documents: 20_000,
             tried: &[[4, 2, 2, 2, 6], [4, 2, 2, 2, 12], [4, 2, 2, 2, 16], [4, 2, 2, 2, 32]],
         },
         Case {
             name: "sink",
-            sets: vec![in_threads, "stages.store.batch={items=1,tokens=100000,wait=\"1ms\"}".to_owned()],
+            sets: vec!["stages.store.batch={items=1,tokens=100000,wait=\"1ms\"}".to_owned()],
             documents: 20_000,
             tried: &[[1, 1, 1, 1, 1], [4, 2, 2, 2, 2], [16, 4, 4, 4, 4]],
         },
