@@ -12,6 +12,7 @@ pub mod builtin;
 pub mod cli;
 pub mod config;
 pub mod control;
+pub mod http;
 pub mod ledger;
 pub mod load;
 pub mod monitor;

@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context;
-use docmill_api::{Registry, SourceItem, StageError};
+use docmill_api::{Feed, Intake, Registry, SourceItem, StageError, Witness};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinHandle;
 
 use super::ENVIRONMENT;
 use super::dashboard::{Dashboard, Looks, Shown};
@@ -83,10 +84,26 @@ pub(super) struct Work {
     pub(super) pace: Option<Arc<dyn Pace>>,
     /// Told on the event loop that the run has begun.
     pub(super) begun: Option<Begun>,
+    /// What gives documents in place of the sources.
+    pub(super) feed: Option<Arc<dyn Feed>>,
+    /// Who hears what becomes of documents.
+    pub(super) witness: Option<Arc<dyn Witness>>,
+    /// Whether it is not kept with the last runs: it may go on for months.
+    pub(super) passing: bool,
 }
 
-/// What is done once a run has begun.
-pub(super) type Begun = Box<dyn FnOnce(View, mpsc::Sender<Command>) + Send>;
+/// What is done once a run has begun; what it gives is waited for, for a moment, when the run is over.
+pub(super) type Begun = Box<dyn FnOnce(Started) -> Option<JoinHandle<()>> + Send>;
+
+/// A run that has begun.
+pub(super) struct Started {
+    pub(super) view: View,
+    pub(super) commands: mpsc::Sender<Command>,
+    pub(super) intake: Option<Arc<dyn Intake>>,
+}
+
+/// How long what goes on beside a run has after its end.
+const AFTERWARDS: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// Runs a pipeline to its end, or says on `err` what this machine lacks and gives the exit code.
 ///
@@ -108,7 +125,7 @@ pub(super) fn carry_out(
         }
     };
     let services = services::open(&plan);
-    let records = Records::open(work.kept_in.as_deref().unwrap_or(&plan.run.state), work.record.as_deref())?;
+    let records = if work.passing { Records::passing(work.record.as_deref()) } else { Records::open(work.kept_in.as_deref().unwrap_or(&plan.run.state), work.record.as_deref()) }?;
     let worker = WorkerProgram::current().context("cannot tell which program is running")?;
     let mut options = RuntimeOptions {
         services: services.clone(),
@@ -117,6 +134,8 @@ pub(super) fn carry_out(
         given: work.given,
         prune: work.prune,
         results: work.results,
+        feed: work.feed,
+        witness: work.witness,
         pace: work.pace,
         ..RuntimeOptions::new(worker)
     };
@@ -195,9 +214,9 @@ async fn execute(
     let handle = topology.run();
     let view = handle.view();
     let commands = handle.commands();
-    if let Some(begun) = begun {
-        begun(view.clone(), commands.clone());
-    }
+    let beside_it = begun.and_then(|begun| {
+        begun(Started { view: view.clone(), commands: commands.clone(), intake: handle.intake() })
+    });
     let published = view.published();
     let recording = records.follow(&view.snapshot().run, published.clone());
     if let (Some(looks), Some(ledger)) = (looks, &options.ledger) {
@@ -228,6 +247,10 @@ async fn execute(
     // Whoever comes while the dashboard still stands is told at once that nobody runs.
     drop(beside);
     drop(socket);
+    if let Some(beside_it) = beside_it {
+        // It has a bound of its own; should that not hold, this one does.
+        let _ = tokio::time::timeout(AFTERWARDS, beside_it).await;
+    }
     let host = progress.used(&view);
     let ran = Ran { end, view, host };
     recording.finish(&ran.report(false));

@@ -28,6 +28,7 @@ impl FilterArgs {
             user_id: self.user.clone(),
             document: self.document.as_deref().map(document),
             media_type: self.media_type.clone(),
+            ..Filter::default()
         }
     }
 }

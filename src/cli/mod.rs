@@ -28,6 +28,7 @@ pub mod report;
 pub mod run;
 pub mod schema;
 pub mod search;
+pub mod serve;
 mod services;
 pub mod simulate;
 mod socket;
@@ -82,6 +83,8 @@ enum Command {
     Init(init::Args),
     /// Runs a pipeline: documents in, searchable rows out
     Run(run::Args),
+    /// Offers a pipeline over HTTP: documents in, what became of them, search; a page for a browser
+    Serve(serve::Args),
     /// Checks a pipeline without running it, and explains what it would do
     Check(check::Args),
     /// Draws a pipeline's graph
@@ -160,6 +163,7 @@ pub fn main_with(register: impl FnOnce(&mut Registry)) -> ExitCode {
     let mut err = io::stderr();
     let ended = match cli.command {
         Command::Run(args) => run::run(args, &registry, &mut out, &mut err),
+        Command::Serve(args) => serve::run(&args, &registry, &mut err),
         Command::Check(args) => check::run(&args, &registry, &mut out, &mut err),
         Command::Graph(args) => graph::run(&args, &registry, &mut out, &mut err),
         Command::Stages(args) => stages::run(&args, &registry, &mut out, &mut err),

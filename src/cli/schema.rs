@@ -71,6 +71,7 @@ pub fn document(registry: &Registry) -> Value {
                 "additionalProperties": { "oneOf": services },
             },
             "ask": ask_table(registry),
+            "serve": serve_table(),
             "ui": ui_table(),
             "stages": {
                 "description": "The stages by name. The order does not matter: `inputs` says who reads whom.",
@@ -225,6 +226,12 @@ fn ask_table(registry: &Registry) -> Value {
     fields.extend(registry.services().filter_map(|kind| registry.service(kind)).flat_map(|service| service.fields()));
     let mut schema = of_table(&fields);
     schema["description"] = "Who answers `docmill ask`.".into();
+    schema
+}
+
+fn serve_table() -> Value {
+    let mut schema = of_table(&plan::serve_fields());
+    schema["description"] = "How the pipeline is offered over HTTP.".into();
     schema
 }
 

@@ -10,7 +10,7 @@ use super::paid::Kept;
 use super::{Accepted, Change, Ended, Entry, LedgerError, RunEntry, State};
 
 /// What each version adds to the one before; the first makes the tables. Never changed once released, only added to.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     "CREATE TABLE documents (
     document BLOB PRIMARY KEY,
     uri TEXT NOT NULL,
@@ -53,14 +53,25 @@ CREATE TABLE runs (
 ) WITHOUT ROWID",
     "CREATE TABLE paid (key BLOB PRIMARY KEY, result BLOB NOT NULL, bytes INTEGER NOT NULL, used INTEGER NOT NULL);
 CREATE INDEX paid_by_use ON paid (used, key, bytes)",
+    "ALTER TABLE documents ADD COLUMN result TEXT;
+CREATE TABLE handed_in (
+    owner TEXT NOT NULL,
+    key TEXT NOT NULL,
+    body BLOB NOT NULL,
+    document BLOB NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (owner, key)
+) WITHOUT ROWID;
+CREATE INDEX handed_in_by_time ON handed_in (at);
+CREATE INDEX documents_uploaded ON documents (uri) WHERE open = 1 AND uri >= 'upload:' AND uri < 'upload;'",
 ];
 
 /// How long a reader of another process may hold the database up.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// In the order that [`entry`] reads them.
-const COLUMNS: &str = "document, uri, source, item, open, state, content, fingerprint, stamp, kept_content, \
-                       kept_fingerprint, stores, stage, class, reason, attempts, run, changed";
+pub(super) const COLUMNS: &str = "document, uri, source, item, open, state, content, fingerprint, stamp, kept_content, \
+                       kept_fingerprint, stores, stage, class, reason, attempts, run, changed, result";
 
 pub(super) struct Database {
     pub(super) connection: Connection,
@@ -204,6 +215,7 @@ impl Database {
                 Ok(())
             }
             Change::Run(run) => self.note_run(run),
+            Change::HandIn(handed) => self.hand_in(handed),
         }
     }
 
@@ -247,6 +259,7 @@ impl Database {
         let mut update = self.connection.prepare_cached(
             "UPDATE documents SET open = 0, state = ?2, content = ?3, fingerprint = ?4, stamp = ?5, stage = ?6,
                 class = ?7, reason = ?8, attempts = attempts * (?2 = 'failed' AND class <> '') + ?9, changed = ?10,
+                result = coalesce(?11, result),
                 kept_content = CASE ?2 WHEN 'done' THEN ?3 WHEN 'skipped' THEN NULL ELSE kept_content END,
                 kept_fingerprint = CASE ?2 WHEN 'done' THEN ?4 WHEN 'skipped' THEN NULL ELSE kept_fingerprint END
              WHERE document = ?1",
@@ -262,6 +275,7 @@ impl Database {
             ended.reason,
             ended.attempts,
             now(),
+            ended.result,
         ])?;
         Ok(())
     }
@@ -327,7 +341,7 @@ fn migrate(connection: &mut Connection) -> Result<(), LedgerError> {
     Ok(transaction.commit()?)
 }
 
-fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
+pub(super) fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
     let digest = |index: usize| row.get::<_, Option<[u8; 32]>>(index).map(|bytes| bytes.map(Digest::from));
     let ended: Option<String> = row.get(5)?;
     Ok(Entry {
@@ -348,6 +362,7 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
         attempts: row.get(15)?,
         run: row.get(16)?,
         changed: row.get(17)?,
+        result: row.get(18)?,
     })
 }
 

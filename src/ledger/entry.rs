@@ -71,6 +71,8 @@ pub struct Entry {
     pub run: String,
     /// When this was written, in microseconds since 1970.
     pub changed: i64,
+    /// What its caller is told, as JSON, where that is kept.
+    pub result: Option<String>,
 }
 
 impl Entry {
@@ -119,6 +121,8 @@ pub struct Ended {
     pub reason: String,
     /// How often it was tried in this run.
     pub attempts: u32,
+    /// What its caller is told, as JSON; `None` leaves what is there.
+    pub result: Option<String>,
 }
 
 /// A run, at its start or at its end.
@@ -158,4 +162,6 @@ pub enum Change {
     Forget(Digest),
     /// A run begins or ends.
     Run(RunEntry),
+    /// A request handed a document in.
+    HandIn(super::HandedIn),
 }

@@ -7,6 +7,7 @@
 
 mod database;
 mod entry;
+mod page;
 mod paid;
 
 use std::path::Path;
@@ -17,6 +18,7 @@ use docmill_api::{Digest, Durability};
 use tokio::sync::{mpsc, oneshot};
 
 use database::Database;
+pub use page::{HandedIn, Page, Standing};
 pub use entry::{Accepted, Change, Ended, Entry, RunEntry, State};
 
 /// How many requests may wait for the ledger's thread. Askers wait for room: there is no use in more.
@@ -46,6 +48,9 @@ enum Request {
     Recall(Vec<Digest>, Answer<Vec<Option<Bytes>>>),
     Keep(Vec<(Digest, Bytes)>, Answer<()>),
     ForgetPaid(Answer<u64>),
+    Page(Page, Answer<(Vec<Entry>, u64)>),
+    HandedIn(String, String, Answer<Option<(Digest, Digest)>>),
+    OpenWithin(String, Answer<bool>),
 }
 
 impl Ledger {
@@ -201,6 +206,9 @@ fn answer(database: &mut Database, group: Vec<Request>) {
             Request::List(state, after, limit, answer) => {
                 drop(answer.send(database.list(state, after.as_deref(), limit)));
             }
+            Request::Page(page, answer) => drop(answer.send(database.page(&page))),
+            Request::HandedIn(owner, key, answer) => drop(answer.send(database.handed_in(&owner, &key))),
+            Request::OpenWithin(prefix, answer) => drop(answer.send(database.open_within(&prefix))),
             Request::Recall(keys, answer) => drop(answer.send(database.recall(&keys))),
             Request::ForgetPaid(answer) => drop(answer.send(database.forget_paid())),
             Request::Keep(results, answer) => writes.push((Write::Paid(results), answer)),
@@ -262,6 +270,7 @@ mod tests {
             class: if state == State::Failed { "rejected".into() } else { String::new() },
             reason: "broken".into(),
             attempts: 1,
+            result: None,
         })
     }
 

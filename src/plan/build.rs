@@ -11,7 +11,8 @@ use super::graph::{self, Graph};
 use super::providers::{self, Providers};
 use super::raw::RawPipeline;
 use super::{
-    AskPlan, Plan, ProviderPlan, Role, RunSettings, StagePlan, UiPlan, codes, fingerprint, run_table, settings, ui,
+    AskPlan, Plan, ProviderPlan, Role, RunSettings, ServePlan, StagePlan, UiPlan, codes, fingerprint, run_table, serve,
+    settings, ui,
 };
 
 /// What a plan has to know of the machine: it is told, so that it does not look.
@@ -22,10 +23,10 @@ pub struct Machine {
 }
 
 /// Tables of a later version: refused by name, because a table that is read over in silence is a lie.
-const LATER: &[&str] = &["serve", "queue", "blobs"];
+const LATER: &[&str] = &["queue", "blobs"];
 
 /// The tables that there are.
-const TABLES: &[&str] = &["run", "stages", "providers", "ask", "ui"];
+const TABLES: &[&str] = &["run", "stages", "providers", "serve", "ask", "ui"];
 
 impl Plan {
     /// Checks a configuration and makes a plan of it, with the warnings.
@@ -43,6 +44,7 @@ impl Plan {
         let run = run_table::read(&mut cx, machine);
         let providers = providers::read(&mut cx, registry);
         let ask = providers::read_ask(&mut cx, &providers, registry);
+        let serve = serve::read(&mut cx);
         let ui = ui::read(&mut cx);
         let drafts = read_stages(&mut cx, (registry, &providers), machine);
         let graph = graph::check(&mut cx, &drafts, registry);
@@ -52,7 +54,7 @@ impl Plan {
         let found = Diagnostics::new(cx.found);
         match stages {
             Some(stages) if !failed => {
-                let services = (providers.plans(), ask, ui);
+                let services = (providers.plans(), ask, serve, ui);
                 Ok((plan(raw, run, stages, services), found.into_vec()))
             }
             _ => Err(found),
@@ -64,12 +66,13 @@ fn plan(
     raw: &RawPipeline,
     run: RunSettings,
     stages: Vec<StagePlan>,
-    (providers, ask, ui): (Vec<ProviderPlan>, Option<AskPlan>, UiPlan),
+    (providers, ask, serve, ui): (Vec<ProviderPlan>, Option<AskPlan>, ServePlan, UiPlan),
 ) -> Plan {
     let sinks = stages.iter().filter(|stage| stage.role == Role::Sink).map(|stage| stage.fingerprint).collect();
     let name =
         std::path::Path::new(&raw.file).file_name().map_or_else(String::new, |name| name.to_string_lossy().into());
-    Plan { name, base: raw.base.clone(), run, stages, providers, ask, ui, fingerprint: fingerprint::pipeline(sinks) }
+    let (base, fingerprint) = (raw.base.clone(), fingerprint::pipeline(sinks));
+    Plan { name, base, run, stages, providers, ask, serve, ui, fingerprint }
 }
 
 /// Refuses tables that are not known, or not yet.
@@ -87,7 +90,7 @@ fn top_level(cx: &mut Checker<'_>) {
         let help = match fields::nearest(name, TABLES) {
             _ if is_stage => format!("a stage stands under `stages`: `[stages.{name}]`"),
             Some(other) => format!("did you mean `{other}`?"),
-            None => "the tables are `[run]`, `[stages.NAME]`, `[providers.NAME]`, `[ask]` and `[ui]`".into(),
+            None => "the tables are `[run]`, `[stages.NAME]`, `[providers.NAME]`, `[serve]`, `[ask]` and `[ui]`".into(),
         };
         let what = if value.is_object() { "table" } else { "key" };
         cx.error(codes::UNKNOWN_TABLE, place, format!("unknown {what} `{name}`"), Some(help));

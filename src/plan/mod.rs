@@ -16,6 +16,7 @@ mod graph;
 mod providers;
 mod raw;
 mod run_table;
+mod serve;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -37,6 +38,7 @@ pub use fields::nearest_or_list;
 pub use providers::{ASK_DOCUMENTS, AskPlan, ProviderPlan, ask_fields};
 pub use raw::{Origin, RawPipeline, Spans, dotted, locate};
 pub use run_table::{MAX_THREADS, run_defaults, run_fields};
+pub use serve::{ServePlan, serve_fields};
 pub use settings::{EngineField, engine_fields, engine_specs, role};
 pub use ui::{AlertPlan, UiPlan, ui_fields};
 pub use width::MAX as MAX_WIDTH;
@@ -59,6 +61,8 @@ pub struct Plan {
     pub providers: Vec<ProviderPlan>,
     /// Who answers questions, where `[ask]` says so.
     pub ask: Option<AskPlan>,
+    /// How it is offered over HTTP.
+    pub serve: ServePlan,
     /// How a run is shown.
     pub ui: UiPlan,
     /// Of all that changes the rows.

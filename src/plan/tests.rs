@@ -174,8 +174,8 @@ fn tables_that_are_not_known() {
         "E0010 --set chunk.tokens=4 unknown table `chunk` | a stage stands under `stages`: `[stages.chunk]`",
     );
     only(
-        &broken("[stages.source]", "[serve]\nlisten = \"x\"\n[stages.source]"),
-        "E0015 1:2 `[serve]` is not supported by this version | take `[serve]` out",
+        &broken("[stages.source]", "[queue]\nkind = \"x\"\n[stages.source]"),
+        "E0015 1:2 `[queue]` is not supported by this version | take `[queue]` out",
     );
 }
 

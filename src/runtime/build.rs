@@ -11,7 +11,7 @@ use super::again::Again;
 use super::budget::Budget;
 use super::edge::{Inlet, Outlet};
 use super::gate::Gate;
-use super::given::Given;
+use super::given::{Fed, Given};
 use super::gone::Noted;
 use super::intake::Intake;
 use super::memory::Memory;
@@ -65,6 +65,13 @@ impl Topology {
                     let sources: Vec<&str> = topology.plan.sources().map(|source| source.id.as_str()).collect();
                     Node::Source(Box::new(Given::for_source(&stage.id, &sources, given)))
                 }
+                None if stage.role == crate::plan::Role::Source && options.feed.is_some() => {
+                    let first = topology.plan.sources().next().is_some_and(|source| source.id == stage.id);
+                    match options.feed.clone().filter(|_| first) {
+                        Some(feed) => Node::Source(Box::new(Fed(feed))),
+                        None => Node::Source(Box::new(Given::for_source(&stage.id, &[], &[]))),
+                    }
+                }
                 _ => build_node(&topology.plan, &stage, registry, options).await?,
             };
             let ends = edges.take(index);
@@ -78,6 +85,7 @@ impl Topology {
         if let Some(ledger) = &options.ledger {
             let (fingerprint, run) = (topology.plan.fingerprint, topology.shared.run.clone());
             let memory = Memory::new(Arc::clone(ledger), &stores, fingerprint, run);
+            let memory = Memory { keeps_results: options.witness.is_some(), ..memory };
             let noted = memory.note_run(&topology.plan.name, None).await;
             noted.map_err(|error| BuildError { stage: "run".into(), error })?;
             let _ = topology.shared.memory.set(memory);
@@ -165,6 +173,7 @@ async fn build_node(
         inputs: options.inputs.clone(),
         provider: stage.provider.clone(),
         services: options.services.clone(),
+        uploads: Some(plan.run.state.join("uploads")),
     };
     factory.build(stage.config.clone(), &cx).await.map_err(failed)
 }

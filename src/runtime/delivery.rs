@@ -62,6 +62,9 @@ pub(crate) struct Delivery {
     read: OnceLock<Arc<Document>>,
     outstanding: AtomicUsize,
     failed: AtomicBool,
+    taken_back: AtomicBool,
+    /// The stage that had it in hand last, and its attempt.
+    at: Mutex<(Option<Arc<str>>, u32)>,
     outcome: Mutex<Outcome>,
     /// Cancelled when the document fails or the run is aborted.
     pub(crate) cancel: CancellationToken,
@@ -98,6 +101,8 @@ impl Delivery {
             read: OnceLock::new(),
             outstanding: AtomicUsize::new(1),
             failed: AtomicBool::new(false),
+            taken_back: AtomicBool::new(false),
+            at: Mutex::default(),
             unchanged: AtomicBool::new(false),
             as_before: AtomicBool::new(false),
             members: Mutex::default(),
@@ -194,6 +199,28 @@ impl Delivery {
     pub(crate) fn is_unfinished(&self) -> bool {
         let aborted = self.board.is_aborted();
         self.failure().is_some_and(|failure| failure.error.ends_the_run() || (aborted && failure.attempts == 0))
+    }
+
+    /// Takes the document back: its records stop at the next stage boundary, and what is stored of it goes.
+    pub(crate) fn take_back(&self) {
+        // First: whoever sees the failure looks at this.
+        self.taken_back.store(true, Ordering::Release);
+        self.fail(&Arc::from("engine"), StageError::rejected("it was taken back"), 1);
+    }
+
+    pub(crate) fn is_taken_back(&self) -> bool {
+        self.taken_back.load(Ordering::Acquire)
+    }
+
+    /// Notes which stage has it in hand.
+    pub(crate) fn is_at(&self, stage: &Arc<str>, attempt: u32) {
+        *self.at.lock().unwrap_or_else(PoisonError::into_inner) = (Some(Arc::clone(stage)), attempt);
+    }
+
+    /// The stage that had it in hand last, and its attempt; nothing before the first.
+    pub(crate) fn at(&self) -> (String, u32) {
+        let at = self.at.lock().unwrap_or_else(PoisonError::into_inner);
+        (at.0.as_deref().unwrap_or_default().to_owned(), at.1)
     }
 
     /// Fails the document outside a token: when its settling failed.

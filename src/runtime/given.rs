@@ -1,8 +1,11 @@
-//! A source of documents that were named by hand: dead letters that are tried again, documents that are to be forgotten.
+//! Sources of documents that no source of the pipeline lists: those that were named by hand (dead letters that are tried
+//! again, documents that are to be forgotten), and those that are handed in while it runs.
 
 use std::collections::VecDeque;
 
-use docmill_api::{Context, Source, SourceItem, StageError, async_trait};
+use std::sync::Arc;
+
+use docmill_api::{Context, Feed, Source, SourceItem, StageError, async_trait};
 
 /// Stands for a source of the pipeline and lists what it was given.
 pub(crate) struct Given(VecDeque<SourceItem>);
@@ -21,6 +24,20 @@ impl Given {
 impl Source for Given {
     async fn next(&mut self, _cx: &Context) -> Result<Option<SourceItem>, StageError> {
         Ok(self.0.pop_front())
+    }
+}
+
+/// Stands for a source of the pipeline and gives what is handed in.
+pub(crate) struct Fed(pub(crate) Arc<dyn Feed>);
+
+#[async_trait]
+impl Source for Fed {
+    async fn next(&mut self, _cx: &Context) -> Result<Option<SourceItem>, StageError> {
+        Ok(Some(self.0.next().await))
+    }
+
+    fn waits(&self) -> bool {
+        true
     }
 }
 

@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 
 use super::budget::Charge;
 use super::delivery::{Admitted, Delivery, Token};
+use super::door::Waits;
 use super::edge::{Held, Outlet};
 use super::gone::{Gone, Missing, Noted};
 use super::memory::{AsBefore, Past, Verdict};
@@ -58,14 +59,26 @@ struct Waiting {
     document: Document,
     item: SourceItem,
     past: Past,
+    /// It was accepted when it was handed in.
+    accepted: Accepted,
     /// It keeps the intake open, which what is inside it comes in by.
     door: Doorstop,
+}
+
+/// Whether a document was accepted before the intake saw it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Accepted {
+    No,
+    Before,
+    /// And taken back since.
+    TakenBack,
 }
 
 /// A document that may be admitted: there is a place and memory for it.
 struct Listed {
     admitted: Admitted,
     item: SourceItem,
+    accepted: Accepted,
     charge: Charge,
     door: Doorstop,
 }
@@ -98,17 +111,21 @@ impl Intake {
                 () = self.shared.closing.cancelled() => None,
                 listed = self.listed(&mut source, &mut waiting) => listed,
             };
-            let Some(Listed { admitted, item, charge, door }) = listed else { return };
+            let Some(Listed { admitted, item, accepted, charge, door }) = listed else { return };
             let (document, gone) = (Arc::clone(&admitted.document), admitted.gone);
             let token = Delivery::begin(admitted, &self.shared.board);
+            self.shared.under_way.began(&document.id, token.delivery());
             if gone {
                 // Nothing is to be read: the settler has its rows deleted.
                 token.delivery().hold_door(door);
                 token.consumed();
                 continue;
             }
-            if !self.accept(document.id, &item).await {
+            if accepted == Accepted::No && !self.accept(document.id, &item).await {
                 return;
+            }
+            if accepted == Accepted::TakenBack {
+                token.delivery().take_back();
             }
             let bytes = self.admission(&document);
             let held = Held::new(charge, &token, bytes, Some(door));
@@ -134,7 +151,7 @@ impl Intake {
         while waiting.is_empty() {
             self.look_ahead(source, waiting).await?;
         }
-        let Waiting { document, item, past, door } = waiting.pop_front()?;
+        let Waiting { document, item, past, accepted, door } = waiting.pop_front()?;
         // Only now that there is a document: the end of a listing has no turn to wait for.
         if let Some(pace) = &self.pace {
             pace.turn().await;
@@ -146,7 +163,7 @@ impl Intake {
         self.counters.held(Cause::Memory, start.elapsed());
         let (document, origin) = (Arc::new(document), Arc::clone(&self.origin));
         let admitted = Admitted { sequence, document, origin, gone: item.gone, past, place };
-        Some(Listed { admitted, item, charge, door })
+        Some(Listed { admitted, item, accepted, charge, door })
     }
 
     /// Lists the next documents, those that come without waiting together, and counts those that are as before. `None`
@@ -161,6 +178,7 @@ impl Intake {
         {
             self.enter(item, &mut listed);
         }
+        self.take_accepted(&mut listed, waiting);
         let verdicts = self.verdicts(&listed).await?;
         for ((mut document, item), verdict) in listed.into_iter().zip(verdicts) {
             match verdict {
@@ -170,11 +188,26 @@ impl Intake {
                 }
                 Verdict::TakeIn(past, known) => {
                     document.known = known;
-                    waiting.push_back(Waiting { document, item, past, door: self.origin.keep_open() });
+                    let (accepted, door) = (Accepted::No, self.origin.keep_open());
+                    waiting.push_back(Waiting { document, item, past, accepted, door });
                 }
             }
         }
         Some(())
+    }
+
+    /// Lets those wait that were accepted when they were handed in: the ledger was asked then.
+    fn take_accepted(&self, listed: &mut Vec<(Document, SourceItem)>, waiting: &mut VecDeque<Waiting>) {
+        for (mut document, item) in std::mem::take(listed) {
+            match self.shared.accepted.take(&document.id).filter(|_| !item.gone) {
+                Some(Waits { past, known, cancelled, .. }) => {
+                    document.known = known;
+                    let accepted = if cancelled { Accepted::TakenBack } else { Accepted::Before };
+                    waiting.push_back(Waiting { document, item, past, accepted, door: self.origin.keep_open() });
+                }
+                None => listed.push((document, item)),
+            }
+        }
     }
 
     /// Accepts a document: from here on it is counted, and the ledger has it. Says whether it could.

@@ -11,6 +11,7 @@ use docmill_api::{
 };
 
 use super::delivery::Delivery;
+use super::told;
 use crate::ledger::{Accepted, Change, Ended, Entry, Ledger, LedgerError, RunEntry, State};
 
 /// The ledger as this run reads and writes it.
@@ -21,6 +22,8 @@ pub(crate) struct Memory {
     stores: Option<String>,
     fingerprint: Digest,
     run: String,
+    /// Whether what a document's caller is told is kept.
+    pub(crate) keeps_results: bool,
 }
 
 /// Stands between a member that is itself a container and what is inside it (see `MEMBER_MARK`).
@@ -59,7 +62,7 @@ impl Memory {
             names.sort_unstable();
             names.join(" ")
         });
-        Self { ledger, stores, fingerprint, run }
+        Self { ledger, stores, fingerprint, run, keeps_results: false }
     }
 
     fn stores(&self) -> String {
@@ -165,6 +168,7 @@ impl Memory {
             class: String::new(),
             reason: String::new(),
             attempts: 1,
+            result: self.keeps_results.then(|| told::result(delivery)).flatten().map(|result| result.to_string()),
         };
         match (failure, delivery.skip()) {
             // It stays open: nobody can say that it failed.
@@ -172,7 +176,7 @@ impl Memory {
             (Some(failure), _) => {
                 ended.state = State::Failed;
                 ended.stage = failure.stage.to_string();
-                ended.class = failure.error.class.to_string();
+                ended.class = told::class_of(delivery, &failure);
                 ended.reason = failure.error.message;
                 ended.attempts = if delivery.is_as_before() { 0 } else { failure.attempts };
             }

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `build` | plan to topology |
 //! | `intake`, `origin`, `given`, `gone` | where documents enter; those inside others, named by hand, no longer there |
+//! | `door`, `told` | documents that are handed in while it runs; what is told of each |
 //! | `node`, `serve`, `attempt`, `hand_on` | the loop around every stage; attempts, outcomes, handing on |
 //! | `edge`, `gate`, `budget` | bounded channels, live width, memory |
 //! | `retry`, `again` | patience, and where records wait for another attempt |
@@ -22,6 +23,7 @@ mod budget;
 mod build;
 mod command;
 mod delivery;
+mod door;
 mod edge;
 mod gate;
 mod given;
@@ -36,13 +38,14 @@ mod serve;
 mod settle;
 mod shared;
 mod state;
+mod told;
 mod tier;
 mod view;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use docmill_api::{Services, SourceItem, StageError};
+use docmill_api::{Feed, Intake, Services, SourceItem, StageError, Witness};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
@@ -69,6 +72,10 @@ pub struct RuntimeOptions {
     pub inputs: Vec<String>,
     /// Documents that are taken in instead of what the sources list, each under the id of its source.
     pub given: Option<Vec<(String, SourceItem)>>,
+    /// What gives documents that were handed in, instead of what the sources list.
+    pub feed: Option<Arc<dyn Feed>>,
+    /// Who hears what becomes of documents; then what each one's caller is told is kept in the ledger.
+    pub witness: Option<Arc<dyn Witness>>,
     /// The model services that are open; with what earlier runs learned of them.
     pub services: Services,
     /// Whether documents that are no longer where a source looks lose their rows.
@@ -95,6 +102,8 @@ impl RuntimeOptions {
             ledger: None,
             inputs: Vec::new(),
             given: None,
+            feed: None,
+            witness: None,
             services: Services::default(),
             prune: false,
             alone: false,
@@ -128,6 +137,7 @@ pub enum RunEnd {
 pub struct RunHandle {
     commands: mpsc::Sender<Command>,
     view: View,
+    door: Option<Arc<dyn Intake>>,
     finished: JoinHandle<RunEnd>,
 }
 
@@ -149,6 +159,7 @@ impl Topology {
             gates.push(Lever::new(node, set));
             tasks.push(shared.spawn(supervise(Arc::clone(node), changes)));
         }
+        let door = intakes.first().map(|(intake, _)| door::of(intake));
         let doors = intakes.iter().map(|(intake, _)| (Arc::clone(&intake.id), Arc::clone(&intake.origin))).collect();
         for (intake, source) in intakes {
             tasks.push(shared.spawn(intake.run(source)));
@@ -186,7 +197,7 @@ impl Topology {
             sampler.finish().await;
             end
         });
-        RunHandle { commands, view, finished }
+        RunHandle { commands, view, door, finished }
     }
 }
 
@@ -203,14 +214,20 @@ impl RunHandle {
         self.view.clone()
     }
 
+    /// Where documents are handed in, for a [`Feed`] to give; `None` for a pipeline without a source.
+    #[must_use]
+    pub fn intake(&self) -> Option<Arc<dyn Intake>> {
+        self.door.clone()
+    }
+
     /// Waits for its end.
     pub async fn wait(self) -> RunEnd {
-        let Self { commands, finished, view: _view } = self;
+        let Self { commands, finished, door, view: _view } = self;
         let end = finished.await.unwrap_or_else(|error| RunEnd::Fatal {
             stage: "engine".into(),
             error: StageError::fatal(format!("the run broke off: {error}")),
         });
-        drop(commands);
+        drop((commands, door));
         end
     }
 }

@@ -3,10 +3,12 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use docmill_api::{Digest, SourceItem};
+use docmill_api::{Digest, Progress, SourceItem};
 use tokio::sync::Notify;
+
+use super::delivery::Delivery;
 
 /// What an intake shares with the records that it let in.
 ///
@@ -53,6 +55,11 @@ impl Origin {
         self.found().items.pop_front()
     }
 
+    /// Whether a document whose address begins like this waits here.
+    pub(crate) fn holds_within(&self, prefix: &str) -> bool {
+        self.found().items.iter().any(|item| item.uri.starts_with(prefix))
+    }
+
     /// Keeps the intake open for as long as the result lives.
     pub(crate) fn keep_open(self: &Arc<Self>) -> Doorstop {
         self.outside.fetch_add(1, Ordering::Relaxed);
@@ -93,7 +100,16 @@ impl Drop for Doorstop {
 /// Which documents are under way: one that is listed again meanwhile waits for its turn, so that two versions of one
 /// document are never written at once. Of several that wait the last is the one that counts.
 #[derive(Debug, Default)]
-pub(crate) struct UnderWay(Mutex<HashMap<Digest, Option<Again>>>);
+pub(crate) struct UnderWay(Mutex<HashMap<Digest, Hand>>);
+
+/// A document under way.
+#[derive(Debug)]
+struct Hand {
+    uri: Box<str>,
+    /// Its delivery, once that has begun.
+    delivery: Weak<Delivery>,
+    again: Option<Again>,
+}
 
 #[derive(Debug)]
 struct Again {
@@ -105,21 +121,57 @@ impl UnderWay {
     /// Enters a document; gives nothing where it is under way already, and keeps the item for later.
     pub(crate) fn enter(&self, id: Digest, item: SourceItem, origin: &Arc<Origin>) -> Option<SourceItem> {
         use std::collections::hash_map::Entry;
-        match self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(id) {
+        match self.hands().entry(id) {
             Entry::Vacant(vacant) => {
-                vacant.insert(None);
+                vacant.insert(Hand { uri: item.uri.as_str().into(), delivery: Weak::new(), again: None });
                 Some(item)
             }
             Entry::Occupied(mut occupied) => {
-                occupied.insert(Some(Again { item, door: origin.keep_open() }));
+                occupied.get_mut().again = Some(Again { item, door: origin.keep_open() });
                 None
             }
         }
     }
 
+    /// Notes the delivery of a document that was entered.
+    pub(crate) fn began(&self, id: &Digest, delivery: &Arc<Delivery>) {
+        if let Some(hand) = self.hands().get_mut(id) {
+            hand.delivery = Arc::downgrade(delivery);
+        }
+    }
+
+    /// Where a document is, if it is under way.
+    pub(crate) fn progress(&self, id: &Digest) -> Option<Progress> {
+        let delivery = self.hands().get(id)?.delivery.upgrade();
+        let at = delivery.as_ref().map(|delivery| (delivery.at(), delivery.is_taken_back()));
+        let ((stage, attempts), cancelled) = at.unwrap_or_default();
+        Some(Progress { stage, attempts, cancelled })
+    }
+
+    /// Takes a document back, if it is under way and its delivery has begun.
+    pub(crate) fn cancel(&self, id: &Digest) -> bool {
+        let delivery = self.hands().get(id).and_then(|hand| hand.delivery.upgrade());
+        delivery.is_some_and(|delivery| {
+            delivery.take_back();
+            true
+        })
+    }
+
+    /// Whether a document whose address begins like this is under way.
+    pub(crate) fn holds_within(&self, prefix: &str) -> bool {
+        let within = |hand: &Hand| {
+            hand.uri.starts_with(prefix) || hand.again.as_ref().is_some_and(|again| again.item.uri.starts_with(prefix))
+        };
+        self.hands().values().any(within)
+    }
+
+    fn hands(&self) -> std::sync::MutexGuard<'_, HashMap<Digest, Hand>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Ends a document; one that waited for it goes back to its source's door.
     pub(crate) fn leave(&self, id: &Digest) {
-        let again = self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(id).flatten();
+        let again = self.hands().remove(id).and_then(|hand| hand.again);
         if let Some(Again { item, door }) = again {
             door.0.find(item);
         }

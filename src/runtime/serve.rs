@@ -36,6 +36,13 @@ impl Trouble {
     pub(super) fn failed(error: StageError) -> Self {
         Self::Failed { error, emitted: 0 }
     }
+
+    fn message(&self) -> Option<&str> {
+        match self {
+            Self::Failed { error, .. } => Some(&error.message),
+            Self::Aborted => None,
+        }
+    }
 }
 
 /// An attempt that ended well: whether anything was handed on, and why not.
@@ -55,8 +62,10 @@ impl NodeRuntime {
             let number = patience.as_ref().map_or(1, |patience| patience.attempts());
             let _in_hand = self.counters.takes_in_hand(hands.worker, &envelope.record.document);
             crash_point(&self.id, "before");
+            self.notes_visit(&envelope.token, number);
             let attempt = self.attempt(hands, &envelope, number).await;
             crash_point(&self.id, "after");
+            self.tells_visit(&envelope.token, begun, number, attempt.as_ref().err().and_then(Trouble::message));
             let (error, emitted) = match attempt {
                 Ok(went) => return self.conclude(envelope.token, went),
                 Err(Trouble::Aborted) => return,
@@ -141,8 +150,13 @@ impl NodeRuntime {
             let number = |patience: &Option<Box<Patience>>| patience.as_ref().map_or(1, |patience| patience.attempts());
             let Some(attempt) = batch.iter().map(|(_, patience)| number(patience)).max() else { return };
             crash_point(&self.id, "before");
+            batch.iter().for_each(|(envelope, patience)| self.notes_visit(&envelope.token, number(patience)));
             let outcomes = self.attempt_batch(records, attempt).await;
             crash_point(&self.id, "after");
+            for ((envelope, patience), outcome) in batch.iter().zip(&outcomes) {
+                let failed = outcome.as_ref().err().map(|error| error.message.as_str());
+                self.tells_visit(&envelope.token, begun, number(patience), failed);
+            }
             let mut here = Vec::new();
             for ((envelope, patience), outcome) in batch.into_iter().zip(outcomes) {
                 let error = match outcome {

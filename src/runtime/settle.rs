@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use docmill_api::crash::crash_point;
 use docmill_api::{Context, Durability, Rest, Settled, SourceItem, StageError};
 use futures::FutureExt;
-use serde_json::json;
 use tokio::sync::oneshot;
 
 use super::delivery::Delivery;
@@ -16,6 +15,7 @@ use super::memory::Memory;
 use super::node::SinkHandle;
 use super::retry::{Next, Patience};
 use super::shared::{Shared, Turn};
+use super::told;
 use super::tier::cpu::message_of;
 use crate::monitor::{Ended, Event, EventKind, RunCounters, SlowDocument};
 use crate::plan::Retry;
@@ -304,6 +304,7 @@ fn conclude(shared: &Shared, delivery: &Delivery) {
     if delivery.gone && failure.is_none() {
         tracing::info!(document = document.uri, "is no longer there, its rows were deleted");
         shared.counters.tally(|tally| tally.gone += 1);
+        told::ended(shared, delivery);
         delivery.leave();
         return;
     }
@@ -318,10 +319,11 @@ fn conclude(shared: &Shared, delivery: &Delivery) {
         }
         tally.chunks += made.chunks;
         tally.tokens += made.tokens;
-        let mut message = String::new();
-        let mut error = None;
         if let Some(failure) = failure {
-            error = Some(failure.error.message.clone());
+            if delivery.is_taken_back() {
+                tally.documents.cancelled += 1;
+                return;
+            }
             tally.remembered += u64::from(delivery.is_as_before());
             RunCounters::failed(
                 tally,
@@ -336,7 +338,6 @@ fn conclude(shared: &Shared, delivery: &Delivery) {
         } else {
             tally.rows += made.rows;
             if let Some((stage, reason)) = skip {
-                message.clone_from(&reason);
                 let ended = Ended {
                     document: document.uri.clone(),
                     stage: stage.to_string(),
@@ -351,22 +352,11 @@ fn conclude(shared: &Shared, delivery: &Delivery) {
                 tally.documents.done += 1;
             }
         }
-        if shared.wants_results {
-            tally.results.push(json!({
-                "success": error.is_none(),
-                "document": document.uri,
-                "filename": document.filename,
-                "filetype": document.extension(),
-                "is_code_file": is_code(document.media_type.as_deref()),
-                "total_chunks": made.chunks,
-                "token_count": made.tokens,
-                "strategy": made.strategy,
-                "summary": made.summary.unwrap_or_default(),
-                "message": error.unwrap_or(message),
-                "peak_bytes": delivery.peak_bytes(),
-            }));
+        if shared.keeps_results {
+            tally.results.extend(told::result(delivery));
         }
     });
+    told::ended(shared, delivery);
     delivery.leave();
 }
 
@@ -391,11 +381,4 @@ fn note_end(shared: &Shared, delivery: &Delivery) {
             ..Event::default()
         });
     }
-}
-
-/// Whether a media type is that of source code: `text/x-rust` and the like.
-fn is_code(media_type: Option<&str>) -> bool {
-    media_type.is_some_and(|media_type| {
-        media_type.starts_with("text/x-") || matches!(media_type, "text/javascript" | "application/javascript")
-    })
 }

@@ -7,12 +7,13 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use docmill_api::{CancellationToken, Durability, Paid, Services, StageError};
+use docmill_api::{CancellationToken, Durability, Paid, Services, StageError, Witness};
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::RuntimeOptions;
 use super::budget::Budget;
 use super::delivery::Board;
+use super::door::Lobby;
 use super::memory::Memory;
 use super::origin::UnderWay;
 use super::tier::cpu::{CpuPool, thread_cpu};
@@ -49,7 +50,14 @@ pub(crate) struct Shared {
     pub(crate) alone: bool,
     /// Whether documents that are no longer there lose their rows.
     pub(crate) prune: bool,
+    /// Whether what each document's caller is told is made.
     pub(crate) wants_results: bool,
+    /// Whether it is kept until the run's end.
+    pub(crate) keeps_results: bool,
+    /// Who hears what becomes of documents.
+    pub(crate) witness: Option<Arc<dyn Witness>>,
+    /// Documents that were handed in and accepted, and that the intake has not taken yet.
+    pub(crate) accepted: Lobby,
     pub(crate) watches_polls: bool,
     /// How the run ended, once it has, and after how many seconds.
     pub(crate) ended: OnceLock<(RunState, f64)>,
@@ -79,7 +87,10 @@ impl Shared {
             paused: tokio::sync::watch::Sender::new(false),
             alone: options.alone,
             prune: options.prune,
-            wants_results: options.results,
+            wants_results: options.results || options.witness.is_some(),
+            keeps_results: options.results,
+            witness: options.witness.clone(),
+            accepted: Lobby::default(),
             watches_polls: options.watch_polls,
             ended: OnceLock::new(),
             fatal: Mutex::default(),

@@ -11,13 +11,14 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "builtin", "config", "control", "ledger", "load", "monitor", "plan", "query", "rehearse", "report",
+            "builtin", "config", "control", "http", "ledger", "load", "monitor", "plan", "query", "rehearse", "report",
             "runtime", "tui", "tune",
         ],
     ),
     ("config", &["plan"]),
     ("plan", &[]),
     ("control", &["monitor"]),
+    ("http", &["control", "ledger", "monitor", "plan", "query", "report"]),
     ("ledger", &[]),
     ("load", &["monitor"]),
     ("monitor", &[]),

@@ -55,5 +55,7 @@ mod out_of_memory;
 #[cfg(feature = "builtin")]
 mod power;
 #[cfg(feature = "builtin")]
+mod serve;
+#[cfg(feature = "builtin")]
 mod services;
 mod waiting;

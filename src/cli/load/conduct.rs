@@ -8,7 +8,7 @@ use docmill_api::async_trait;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::Instant;
 
-use super::super::carry_out::Begun;
+use super::super::carry_out::{Begun, Started};
 use crate::control::{Command, Pace};
 use crate::load::measure::{Mark, Meter, Results};
 use crate::load::places::Places;
@@ -60,10 +60,11 @@ impl Conductor {
     /// What is done once the run has begun: conducts it, beside it.
     pub(super) fn begin(&self) -> Begun {
         let (clock, places, notes) = (Arc::clone(&self.clock), Arc::clone(&self.places), Arc::clone(&self.notes));
-        Box::new(move |view, commands| {
+        Box::new(move |Started { view, commands, .. }| {
             let published = view.published();
             let run = Conducted { clock, places, notes, view, commands, published };
             tokio::spawn(run.conduct());
+            None
         })
     }
 

@@ -11,7 +11,7 @@ use docmill_api::Registry;
 use tokio::sync::mpsc;
 
 use super::super::ENVIRONMENT;
-use super::super::carry_out::{Begun, State, Work, carry_out};
+use super::super::carry_out::{Begun, Started, State, Work, carry_out};
 use super::super::load::Rows;
 use super::super::load::docs::Documents;
 use super::super::load::redirect::{Scratch, redirect};
@@ -132,8 +132,9 @@ fn noting(notes: &Mutex<Notes>) -> MutexGuard<'_, Notes> {
 
 /// Watches the run beside it, and stops it when its time is up.
 fn begin(seconds: f64, notes: Arc<Mutex<Notes>>) -> Begun {
-    Box::new(move |view, commands| {
+    Box::new(move |Started { view, commands, .. }| {
         tokio::spawn(watch(view, commands, seconds, notes));
+        None
     })
 }
 

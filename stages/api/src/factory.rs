@@ -80,6 +80,9 @@ pub struct BuildContext {
     pub provider: Option<String>,
     /// The model services that are open, for a stage that uses one.
     pub services: Services,
+    /// Where the bytes are of documents at `upload://HASH/NAME`: in files that are called by their content's hash. `None`
+    /// where there are none.
+    pub uploads: Option<PathBuf>,
 }
 
 impl Default for BuildContext {

@@ -44,6 +44,7 @@ mod document;
 mod error;
 mod factory;
 pub mod frames;
+mod intake;
 mod paid;
 mod payload;
 mod search;
@@ -51,6 +52,7 @@ mod service;
 mod spec;
 mod stage;
 pub mod units;
+mod witness;
 
 pub use async_trait::async_trait;
 pub use clock::{Clock, Left};
@@ -58,6 +60,7 @@ pub use context::{Context, Outputs, Step, StepContext, Work, one_shot};
 pub use document::{Digest, Document, Known, MEMBER_MARK, SourceItem, canonical_uri};
 pub use error::{ErrorClass, StageError};
 pub use factory::{BuildContext, Embedding, ErasedFactory, Issue, Ports, Registry, StageFactory, defaults};
+pub use intake::{Acceptance, Feed, Intake, Progress};
 pub use paid::{Paid, PaidResults};
 pub use payload::{
     Blob, Block, Chunk, Chunks, Page, Part, Payload, PayloadKind, Record, Reference, Slice, Text, TextKind, Vectors,
@@ -67,3 +70,4 @@ pub use service::{Answer, Chat, Conversation, Message, Service, ServiceFactory, 
 pub use spec::{ATTEMPTS, BatchDefaults, FieldSpec, FieldType, StageSpec, Tier};
 pub use stage::{CpuStage, Durability, Node, Rest, Settled, Sink, Source, Stage};
 pub use tokio_util::sync::CancellationToken;
+pub use witness::{DocumentEnd, Visit, Witness};

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::{Embedding, StageError};
 
@@ -16,6 +17,9 @@ pub struct Filter {
     pub document: Option<String>,
     /// Rows of this media type only.
     pub media_type: Option<String>,
+    /// Rows whose metadata hold these texts, numbers and truth values only.
+    #[serde(default)]
+    pub metadata: Map<String, Value>,
 }
 
 /// A row that was found, best first.

@@ -1,6 +1,7 @@
 //! The stage: chooses by scheme who reads, and gives a document its digest and its media type; or, for one that only
 //! holds others, names those.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -38,10 +39,11 @@ impl StageFactory for DownloadFactory {
         config::validate(config)
     }
 
-    async fn build(config: DownloadConfig, _cx: &BuildContext) -> Result<Node, StageError> {
+    async fn build(config: DownloadConfig, cx: &BuildContext) -> Result<Node, StageError> {
         let pairs = std::env::vars_os();
         let environment = pairs.filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-        Ok(Node::Io(Arc::new(Download::new(&config, environment.collect())?)))
+        let download = Download { uploads: cx.uploads.clone(), ..Download::new(&config, environment.collect())? };
+        Ok(Node::Io(Arc::new(download)))
     }
 }
 
@@ -51,6 +53,8 @@ pub(crate) struct Download {
     pub(crate) http: Http,
     pub(crate) stores: Stores,
     pub(crate) archives: Cache,
+    /// Where documents are that were handed in.
+    pub(crate) uploads: Option<PathBuf>,
 }
 
 #[async_trait]
@@ -71,7 +75,7 @@ impl Download {
         let guard = Arc::new(Guard::new(&config.allow.rules(), "allow.").map_err(StageError::fatal)?);
         let http = Http::new(config, Arc::clone(&guard))?;
         let stores = Stores::new(config, Arc::clone(&guard), environment)?;
-        Ok(Self { limits: Limits::of(config), guard, http, stores, archives: Cache::new() })
+        Ok(Self { limits: Limits::of(config), guard, http, stores, archives: Cache::new(), uploads: None })
     }
 
     async fn take(&self, cx: &Context, document: &Document) -> Result<Outputs, StageError> {

@@ -3,6 +3,7 @@
 //!
 //! What becomes of it is for [`crate::download`] to say.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -24,6 +25,9 @@ use crate::store::{Place, Target};
 /// Above this, hashing and sniffing leave the event loop: BLAKE3 does 128 KiB in about 0.1 ms, which is what a turn of
 /// the loop may cost.
 const INLINE: usize = 128 << 10;
+
+/// The scheme of documents that were handed in: `upload://HASH/NAME`.
+const UPLOAD: &str = "upload";
 
 /// What is known of a document once its bytes are.
 pub(crate) struct Content {
@@ -98,6 +102,10 @@ impl Download {
             Some((scheme, _)) if is_store(&scheme.to_ascii_lowercase()) => scheme.to_ascii_lowercase(),
             _ => Url::parse(base).map_err(|error| no_address(&error))?.scheme().to_owned(),
         };
+        // No rule is asked: whoever handed it in has put it there, and its hash tells nothing else of this machine.
+        if scheme == UPLOAD && self.uploads.is_some() {
+            return Ok(scheme);
+        }
         if !SCHEMES.contains(&scheme.as_str()) {
             return Err(StageError::rejected(format!("scheme `{scheme}` is not supported")));
         }
@@ -148,9 +156,8 @@ impl Download {
         }
         let url =
             Url::parse(base).map_err(|error| StageError::rejected(format!("its location is no address: {error}")))?;
-        if url.scheme() == "file" {
-            let path = url.to_file_path();
-            let path = path.map_err(|()| StageError::rejected("its location is no path of this machine"))?;
+        if matches!(url.scheme(), "file" | UPLOAD) {
+            let path = self.path_of(&url)?;
             let limits = self.limits;
             let source =
                 blocking(cx, move |is_cancelled| about.source(file::read(&path, &about.name, &limits, is_cancelled)?));
@@ -165,6 +172,15 @@ impl Download {
         let marks = [("etag", etag), ("last_modified", last_modified)];
         let marks = marks.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
         Ok(Loaded { source: about.source_of(body).await?, marks, stamp })
+    }
+
+    fn path_of(&self, url: &Url) -> Result<PathBuf, StageError> {
+        if url.scheme() != UPLOAD {
+            return url.to_file_path().map_err(|()| StageError::rejected("its location is no path of this machine"));
+        }
+        let hash = url.host_str().filter(|host| host.parse::<Digest>().is_ok());
+        let path = self.uploads.as_ref().zip(hash).map(|(uploads, hash)| uploads.join(hash));
+        path.ok_or_else(|| StageError::rejected("its location names no upload"))
     }
 
     /// An open container: the one that is kept, or opened now, by one of all who want it.

@@ -13,7 +13,7 @@ use docmill_api::{Embedding, Filter, Hit, Listed, Search, StageError, StoreInfo,
 use futures::TryStreamExt;
 use lance_index::scalar::FullTextSearchQuery;
 use lancedb::arrow::SendableRecordBatchStream;
-use lancedb::expr::{DfExpr, col, lit};
+use lancedb::expr::{DfExpr, col, contains, lit};
 use lancedb::query::{ExecutableQuery, QueryBase, Select};
 use lancedb::{DistanceType, Table};
 
@@ -198,6 +198,12 @@ pub(super) fn predicate(filter: &Filter) -> Option<DfExpr> {
         if let Some(value) = value {
             condition = Some(both(condition, is(column, value)));
         }
+    }
+    for (key, value) in &filter.metadata {
+        // As it was written: compact, so that a key, its value and what ends them are one piece of text.
+        let pair = format!("{}:{value}", serde_json::Value::from(key.as_str()));
+        let holds = |end: char| contains(col("metadata"), lit(format!("{pair}{end}")));
+        condition = Some(both(condition, holds(',').or(holds('}'))));
     }
     if let Some(document) = &filter.document {
         condition = Some(both(condition, is("document", document).or(is("uri", document))));
