@@ -51,6 +51,7 @@ mod service;
 mod spec;
 mod stage;
 pub mod units;
+mod witness;
 
 pub use async_trait::async_trait;
 pub use clock::{Clock, Left};
@@ -67,3 +68,4 @@ pub use service::{Answer, Chat, Conversation, Message, Service, ServiceFactory, 
 pub use spec::{ATTEMPTS, BatchDefaults, FieldSpec, FieldType, StageSpec, Tier};
 pub use stage::{CpuStage, Durability, Node, Rest, Settled, Sink, Source, Stage};
 pub use tokio_util::sync::CancellationToken;
+pub use witness::{DocumentEnd, Visit, Witness};
