@@ -15,6 +15,7 @@ pub mod control;
 pub mod ledger;
 pub mod load;
 pub mod monitor;
+pub mod otlp;
 pub mod plan;
 pub mod query;
 pub mod rehearse;

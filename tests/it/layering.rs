@@ -11,7 +11,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "builtin", "config", "control", "ledger", "load", "monitor", "plan", "query", "rehearse", "report",
+            "builtin", "config", "control", "ledger", "load", "monitor", "otlp", "plan", "query", "rehearse", "report",
             "runtime", "tui", "tune",
         ],
     ),
@@ -21,6 +21,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ledger", &[]),
     ("load", &["monitor"]),
     ("monitor", &[]),
+    ("otlp", &[]),
     ("query", &[]),
     ("rehearse", &["plan", "runtime"]),
     ("report", &["monitor", "tune"]),
