@@ -24,6 +24,7 @@ pub mod pipeline_args;
 pub mod progress;
 mod recorded;
 mod recorder;
+mod remote;
 pub mod report;
 pub mod run;
 pub mod schema;
