@@ -18,8 +18,10 @@ use url::Url;
 use self::client::{Client, Failure};
 use crate::control::Command;
 use crate::monitor::{Snapshot, VERSION};
-use crate::plan::MAX_THREADS;
 use crate::tui::{FileChange, Link};
+
+/// As many as a pipeline may have threads.
+const MOST_CPUS: usize = 1024;
 
 /// The variable with the key.
 pub(super) const KEY: &str = "DOCMILL_API_KEY";
@@ -84,8 +86,8 @@ impl Remote {
 
     /// The CPUs of the machine that the run is on.
     pub(super) fn cpus(&mut self) -> usize {
-        // What a float holds beyond the bounds becomes one of them; an older service says 0.
-        (self.latest().host.cpus.ceil() as usize).clamp(1, MAX_THREADS)
+        // A run that has only just begun says 0, and another program might say anything.
+        (self.latest().host.cpus.ceil() as usize).clamp(1, MOST_CPUS)
     }
 
     /// Says something to the service and waits for the answer: for as long as the client does.
