@@ -95,7 +95,9 @@ impl Remote {
         let event_loop = self.event_loop.as_ref().ok_or("the dashboard has ended")?;
         let told = event_loop.block_on(self.client.ask(method, path, body));
         told.map_err(|failure| match failure {
-            Failure::Refused { status: 401 | 403, detail } => format!("the service does not let this key do that: {detail}"),
+            Failure::Refused { status: 401 | 403, detail } => {
+                format!("the service does not let this key do that: {detail}")
+            }
             Failure::Refused { detail, .. } => format!("the service refuses: {detail}"),
             Failure::Silent(reason) => format!("the service cannot be told: {reason}"),
         })
@@ -129,9 +131,9 @@ async fn snapshot(client: &Client) -> Result<Snapshot, Failure> {
     let body = client.ask(Method::GET, &["v1", "snapshot"], None).await?;
     let snapshot: Option<Snapshot> = serde_json::from_slice(&body).ok();
     // Every field has a default: an object of something else would pass for an empty run.
-    snapshot.filter(|snapshot| snapshot.version == VERSION).ok_or_else(|| {
-        Failure::Silent("what answers there shows no run as this version of docmill knows it".into())
-    })
+    snapshot
+        .filter(|snapshot| snapshot.version == VERSION)
+        .ok_or_else(|| Failure::Silent("what answers there shows no run as this version of docmill knows it".into()))
 }
 
 /// Why a service cannot be watched, and what to do.
@@ -177,7 +179,8 @@ impl Link for Remote {
             Command::Resume => (Method::POST, vec!["v1", "run", "resume"], None),
             Command::Drain => (Method::POST, vec!["v1", "run", "drain"], None),
             other => {
-                let body = serde_json::to_value(other).map_err(|error| format!("it cannot be said as JSON: {error}"))?;
+                let body =
+                    serde_json::to_value(other).map_err(|error| format!("it cannot be said as JSON: {error}"))?;
                 (Method::POST, vec!["v1", "commands"], Some(body))
             }
         };

@@ -76,12 +76,12 @@ fn told(span: &Span) -> Told<'_> {
         }
         About::Stage { id, attempt, failed } => {
             let outcome = if failed.is_some() { "failed" } else { "ok" };
-            let attributes =
-                vec![number("docmill.attempt", u64::from(*attempt)), text("docmill.outcome", outcome)];
+            let attributes = vec![number("docmill.attempt", u64::from(*attempt)), text("docmill.outcome", outcome)];
             (&**id, attributes, failed.as_deref())
         }
     };
-    let nanos = |at: SystemTime| at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos();
+    let nanos = |at: SystemTime| at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos().to_string();
+    let ended = span.began.checked_add(span.took).unwrap_or(span.began);
     let Place { trace, id, parent } = span.place;
     Told {
         trace_id: Hex(trace),
@@ -89,8 +89,8 @@ fn told(span: &Span) -> Told<'_> {
         parent_span_id: parent.map(Hex),
         name,
         kind: INTERNAL,
-        start_time_unix_nano: nanos(span.began).to_string(),
-        end_time_unix_nano: nanos(span.began + span.took).to_string(),
+        start_time_unix_nano: nanos(span.began),
+        end_time_unix_nano: nanos(ended),
         attributes,
         status: failed.map(|message| Status { code: ERROR, message: cut(message) }),
     }
@@ -115,7 +115,8 @@ fn of_document(ended: &Ended) -> Vec<Attribute<'_>> {
         ("docmill.document.reason", Some(&*ended.reason).filter(|_| ended.state != "failed")),
     ];
     let given = |value: Option<&'_ str>| value.is_some_and(|value| !value.is_empty());
-    attributes.extend(texts.iter().filter(|(_, value)| given(*value)).map(|(key, value)| text(key, value.unwrap_or(""))));
+    attributes
+        .extend(texts.iter().filter(|(_, value)| given(*value)).map(|(key, value)| text(key, value.unwrap_or(""))));
     let numbers = [
         ("docmill.document.size", document.size),
         ("docmill.document.chunks", ended.chunks),

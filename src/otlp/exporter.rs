@@ -134,8 +134,7 @@ impl Witness for Exporter {
     fn visited(&self, visit: &Visit) {
         let Some(document) = self.place_of(visit.document, false) else { return };
         let place = Place { id: span_id(), parent: Some(document.id), ..document };
-        let about =
-            About::Stage { id: Arc::clone(&visit.stage), attempt: visit.attempt, failed: visit.failed.clone() };
+        let about = About::Stage { id: Arc::clone(&visit.stage), attempt: visit.attempt, failed: visit.failed.clone() };
         self.put(Span { place, began: visit.began, took: visit.took, about });
     }
 

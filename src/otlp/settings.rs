@@ -43,7 +43,10 @@ pub struct Settings {
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Headers hold keys, and so may an address.
-        f.debug_struct("Settings").field("endpoint", &self.place()).field("sampler", &self.sampler).finish_non_exhaustive()
+        f.debug_struct("Settings")
+            .field("endpoint", &self.place())
+            .field("sampler", &self.sampler)
+            .finish_non_exhaustive()
     }
 }
 
@@ -140,7 +143,8 @@ fn pairs(variable: &str, text: &str) -> Result<Vec<(String, String)>, SettingsEr
     let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
     parts
         .map(|part| {
-            let (name, value) = part.split_once('=').ok_or_else(|| wrong(variable, "is no list such as `name=value,…`"))?;
+            let (name, value) =
+                part.split_once('=').ok_or_else(|| wrong(variable, "is no list such as `name=value,…`"))?;
             let value = decoded(value.trim()).ok_or_else(|| wrong(variable, "has a value that is no UTF-8"))?;
             Ok((name.trim().to_owned(), value))
         })

@@ -208,9 +208,8 @@ async fn done_again_it_is_a_second_tree_in_the_trace_and_in_another_run_another_
     let one = document("file:///a");
     let mut traces = Vec::new();
     for run in ["first", "second"] {
-        let settings = Settings::from_variables(|name| {
-            (name == "OTEL_EXPORTER_OTLP_ENDPOINT").then(|| collector.address.clone())
-        });
+        let settings =
+            Settings::from_variables(|name| (name == "OTEL_EXPORTER_OTLP_ENDPOINT").then(|| collector.address.clone()));
         let exporter = Exporter::start(settings.expect("right").expect("on")).expect("it starts");
         exporter.begin(run);
         for state in ["failed", "done"] {
@@ -326,8 +325,7 @@ async fn spans_that_a_collector_refuses_of_many_are_counted() {
 async fn what_is_not_sampled_is_not_sent_and_what_is_comes_whole() {
     let mut collector = Collector::start(&[]).await;
     let none = collector.exporter(&[("OTEL_TRACES_SAMPLER", "always_off")]);
-    let half =
-        collector.exporter(&[("OTEL_TRACES_SAMPLER", "traceidratio"), ("OTEL_TRACES_SAMPLER_ARG", "0.5")]);
+    let half = collector.exporter(&[("OTEL_TRACES_SAMPLER", "traceidratio"), ("OTEL_TRACES_SAMPLER_ARG", "0.5")]);
     for exporter in [&none, &half] {
         for number in 0..200 {
             let one = document(&format!("file:///{number}"));
@@ -364,7 +362,8 @@ async fn a_name_is_sent_as_it_is_and_a_long_one_cut() {
 
 #[test]
 fn many_threads_lose_nothing_that_is_not_counted() {
-    let event_loop = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a loop");
+    let event_loop =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a loop");
     let mut collector = event_loop.block_on(Collector::start(&[]));
     let exporter = collector.exporter(&[]);
     std::thread::scope(|scope| {

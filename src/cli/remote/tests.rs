@@ -57,7 +57,8 @@ async fn answer(State(desk): State<Desk>, request: Request<Body>) -> Response {
     if asked.path != "/v1/snapshot" {
         desk.asked.lock().expect("no panic").push(asked);
     }
-    let (status, body) = found.map_or((404, json!({"title": "Not Found"})), |(_, status, body)| (*status, body.clone()));
+    let (status, body) =
+        found.map_or((404, json!({"title": "Not Found"})), |(_, status, body)| (*status, body.clone()));
     let status = StatusCode::from_u16(status).expect("a status");
     match body {
         // Where a test wants another place.
@@ -155,11 +156,15 @@ fn each_command_takes_its_way() {
     let stage = || "a/b?".to_owned();
     let item = SourceItem { uri: "file:///a".into(), ..SourceItem::default() };
     let (you, why) = (|| "you".to_owned(), || "queue full".to_owned());
-    let note =
-        Command::Note { kind: EventKind::Note, stage: stage(), by: you(), text: "look".into() };
+    let note = Command::Note { kind: EventKind::Note, stage: stage(), by: you(), text: "look".into() };
     let retry = Command::Retry { documents: vec![("files".into(), item)] };
     let told = [
-        (Command::SetWidth { stage: stage(), width: 8, by: you(), why: why() }, "PATCH", ways[0], json!({"width": 8, "by": "you", "why": "queue full"})),
+        (
+            Command::SetWidth { stage: stage(), width: 8, by: you(), why: why() },
+            "PATCH",
+            ways[0],
+            json!({"width": 8, "by": "you", "why": "queue full"}),
+        ),
         (Command::HandOver { stage: stage(), by: you() }, "PATCH", ways[0], json!({"auto": true, "by": "you"})),
         (Command::Pause, "POST", ways[1], Value::Null),
         (Command::Resume, "POST", ways[2], Value::Null),
