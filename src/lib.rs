@@ -16,6 +16,7 @@ pub mod http;
 pub mod ledger;
 pub mod load;
 pub mod monitor;
+pub mod otlp;
 pub mod plan;
 pub mod query;
 pub mod rehearse;

@@ -17,7 +17,7 @@ use super::width_file::{self, Proposed};
 use crate::control::Command;
 use crate::ledger::{Ledger, State};
 use crate::monitor::Snapshot;
-use crate::plan::{Plan, UiPlan};
+use crate::plan::{AlertPlan, Plan, UiPlan};
 use crate::runtime::{View, item_of};
 use crate::tui::{self, ChangedLine, Ending, FileChange, GlyphSet, Keys, Link, Options, ThemeName};
 use crate::tune::{Advice, Advisor, Alert, Alerts, Change, Prediction};
@@ -62,8 +62,9 @@ pub(super) struct Tuned {
 }
 
 impl Tuned {
-    pub(super) fn of(plan: &Plan) -> Self {
-        Self { advisor: Advisor::new(plan.run.cpu_threads), alerts: Alerts::new(rules(&plan.ui.alerts)) }
+    /// For a run with so many threads for CPU work.
+    pub(super) fn of(cpu_threads: usize, alerts: &AlertPlan) -> Self {
+        Self { advisor: Advisor::new(cpu_threads), alerts: Alerts::new(rules(alerts)) }
     }
 }
 
@@ -199,7 +200,7 @@ impl Dashboard {
             ledger: Arc::clone(shown.ledger),
             event_loop: Handle::current(),
         };
-        let mut tuned = Tuned::of(shown.plan);
+        let mut tuned = Tuned::of(shown.plan.run.cpu_threads, &shown.plan.ui.alerts);
         let (ends, ending) = oneshot::channel();
         let options = Options { stay, widths: widths(shown.plan), ..Options::default() };
         tui::open();

@@ -24,6 +24,7 @@ pub mod pipeline_args;
 pub mod progress;
 mod recorded;
 mod recorder;
+mod remote;
 pub mod report;
 pub mod run;
 pub mod schema;
@@ -38,15 +39,11 @@ pub mod tune;
 mod tuner;
 mod width_file;
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use docmill_api::Registry;
-use tracing_subscriber::field::MakeExt;
-use tracing_subscriber::fmt::format::debug_fn;
-
-use crate::report::printable;
 
 /// The exit code of an environment in which the command cannot work: key, disk, server, store. Resumable.
 pub const ENVIRONMENT: u8 = 4;
@@ -75,7 +72,8 @@ Exit codes:
   130  interrupted; the same command takes it up again
 
 Configuration: built-in defaults, the file, DOCMILL_SECTION__KEY variables, --set; the last wins.
-Logs: DOCMILL_LOG=debug (or a filter such as docmill=debug,warn) on standard error.";
+Logs: DOCMILL_LOG=debug (or a filter such as docmill=debug,warn) on standard error;
+DOCMILL_LOG_FORMAT=json for programs.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -157,7 +155,7 @@ pub fn main_with(register: impl FnOnce(&mut Registry)) -> ExitCode {
         .var(completions::VARIABLE)
         .complete();
     let cli = Cli::parse();
-    log_to_stderr();
+    logs::begin();
     // Not locked: a stage that prints by mistake, in another thread, would wait for this for ever.
     let mut out = io::stdout();
     let mut err = io::stderr();
@@ -204,28 +202,6 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
     let of_output = error.downcast_ref::<io::Error>().map(io::Error::kind);
     let of_json = error.downcast_ref::<serde_json::Error>().and_then(serde_json::Error::io_error_kind);
     of_output.or(of_json) == Some(io::ErrorKind::BrokenPipe)
-}
-
-fn log_to_stderr() {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("DOCMILL_LOG").unwrap_or_else(|_| {
-        tracing_subscriber::EnvFilter::new(
-            "docmill=warn,docmill_source=warn,docmill_download=warn,docmill_parse=error,docmill_store=warn",
-        )
-    });
-    // What is told of may be called anything, also what a terminal obeys. Not done to the whole line, which has colours of
-    // its own.
-    let fields = debug_fn(|line, field, value| {
-        let value = printable(&format!("{value:?}"));
-        if field.name() == "message" { write!(line, "{value}") } else { write!(line, "{}={value}", field.name()) }
-    });
-    // An embedding program may have set its own: then that one is used.
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .fmt_fields(fields.delimited(" "))
-        .with_writer(|| logs::Lines)
-        .with_target(false)
-        .with_ansi(io::stderr().is_terminal())
-        .try_init();
 }
 
 /// The event loop of a command. Stacks are large because LanceDB's futures are deep in an unoptimised build.

@@ -1,4 +1,5 @@
-//! `docmill top`: the dashboard of a run that another process carries out, or of one that was recorded.
+//! `docmill top`: the dashboard of a run that another process carries out, here or behind an address, or of one that was
+//! recorded.
 
 use std::io::{IsTerminal, Write};
 use std::path::Path;
@@ -15,14 +16,16 @@ use super::dashboard::{Looks, Tuned, WidthFile, widths};
 use super::failed::read;
 use super::pipeline_args::{CONFIGURATION, PipelineArgs, refuse_usage};
 use super::recorded;
+use super::remote::{self, Remote};
 use super::run::INTERRUPTED;
-use super::socket::{Watched, tell};
+use super::socket::{self, Watched};
+use crate::config::DEFAULT_FILE;
 use crate::control::Command;
 use crate::ledger::State;
 use crate::monitor::Snapshot;
-use crate::plan::Plan;
+use crate::plan::{Plan, UiPlan};
 use crate::runtime::item_of;
-use crate::tui::{FileChange, Link, Options, Replay, Seat, ThemeName, close, picture};
+use crate::tui::{Ending, FileChange, Link, Options, Replay, Seat, ThemeName, close, picture};
 
 /// Shows a run while it goes on in another process.
 #[derive(Clone, Debug, clap::Args)]
@@ -30,12 +33,13 @@ use crate::tui::{FileChange, Link, Options, Replay, Seat, ThemeName, close, pict
 Examples:
   docmill top                          the run of the pipeline.toml here, in another terminal or in the background
   docmill top --read-only              the same, without keys that change anything
+  docmill top http://host:8080         a service's run; a key, where it wants one, is read from DOCMILL_API_KEY
   docmill top --replay last            the last run, played again: left and right go back and forth, space stops
   docmill top --replay run.jsonl       a recording made with --record
 
 `?` in the dashboard lists its keys. It leaves the run alone when it is left.")]
 pub struct Args {
-    /// A service's address
+    /// A service's address: `docmill serve` there; no pipeline file is needed here
     #[arg(value_name = "URL", conflicts_with = "replay")]
     url: Option<String>,
     #[command(flatten)]
@@ -69,11 +73,7 @@ fn size(text: &str) -> Result<(u16, u16), String> {
 /// The terminal or a file fails.
 pub fn run(args: &Args, registry: &Registry, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<u8> {
     if let Some(url) = &args.url {
-        let message = format!(
-            "`docmill top {url}`: there is no service to look at in this version\n\
-             hint: `docmill top` shows the run on this pipeline's state directory"
-        );
-        return refuse_usage(&message, err);
+        return service(url, args, registry, err);
     }
     let Some(loaded) = args.pipeline.load_or_complain(registry, err)? else { return Ok(CONFIGURATION) };
     let plan = loaded.plan;
@@ -81,10 +81,9 @@ pub fn run(args: &Args, registry: &Registry, out: &mut dyn Write, err: &mut dyn 
         Ok(looks) => looks,
         Err(message) => return complain(&message, CONFIGURATION, err),
     };
-    let mut tuned = Tuned::of(&plan);
+    let mut tuned = Tuned::of(plan.run.cpu_threads, &plan.ui.alerts);
     if args.picture.is_none() && !std::io::stderr().is_terminal() {
-        let message = "the dashboard needs a terminal on standard error; `docmill report` tells of a run without one";
-        return refuse_usage(message, err);
+        return refuse_usage(NO_TERMINAL, err);
     }
     let widths = widths(&plan);
     let options = Options { seat: Seat::Visitor, read_only: args.read_only, stay: true, widths, ..Options::default() };
@@ -111,6 +110,61 @@ pub fn run(args: &Args, registry: &Registry, out: &mut dyn Write, err: &mut dyn 
             Err(message) => return complain(&message, ENVIRONMENT, err),
         },
     };
+    tell(ended, err)
+}
+
+const NO_TERMINAL: &str =
+    "the dashboard needs a terminal on standard error; `docmill report` tells of a run without one";
+
+/// Shows the run of a service.
+fn service(url: &str, args: &Args, registry: &Registry, err: &mut dyn Write) -> anyhow::Result<u8> {
+    let address = match remote::address(url) {
+        Ok(address) => address,
+        Err(message) => return refuse_usage(&message, err),
+    };
+    let Some(ui) = ui_here(args, registry, err)? else { return Ok(CONFIGURATION) };
+    let looks = match Looks::of(&ui) {
+        Ok(looks) => looks,
+        Err(message) => return complain(&message, CONFIGURATION, err),
+    };
+    let key = std::env::var(remote::KEY).ok().map(|key| key.trim().to_owned()).filter(|key| !key.is_empty());
+    let mut run = match Remote::watch(&address, key.as_deref()) {
+        Ok(run) => run,
+        Err(message) => return complain(&message, ENVIRONMENT, err),
+    };
+    if !std::io::stderr().is_terminal() {
+        return refuse_usage(NO_TERMINAL, err);
+    }
+    if key.is_some() && remote::is_open(&address) {
+        tracing::warn!("the key goes over the network unencrypted: an `https://` address keeps it secret");
+    }
+    // Of the machine that the run is on, not of this one.
+    let mut tuned = Tuned::of(run.cpus(), &ui.alerts);
+    let options = Options { seat: Seat::Visitor, read_only: args.read_only, stay: true, ..Options::default() };
+    restore_on_signals().context("cannot listen for signals")?;
+    tell(looks.show(&mut run, &mut tuned, options), err)
+}
+
+/// How the dashboard looks here: as the pipeline says that is named, or that lies here; as usual where there is none. One
+/// that only lies here and has errors is no reason not to look at a service.
+fn ui_here(args: &Args, registry: &Registry, err: &mut dyn Write) -> anyhow::Result<Option<UiPlan>> {
+    if args.pipeline.pipeline.is_some() || !args.pipeline.set.is_empty() {
+        return Ok(args.pipeline.load_or_complain(registry, err)?.map(|loaded| loaded.plan.ui));
+    }
+    if !Path::new(DEFAULT_FILE).exists() {
+        return Ok(Some(UiPlan::default()));
+    }
+    Ok(Some(match args.pipeline.load(registry) {
+        Ok(loaded) => loaded.plan.ui,
+        Err(_) => {
+            writeln!(err, "warning: `{DEFAULT_FILE}` has errors, so that its `[ui]` is not looked at")?;
+            UiPlan::default()
+        }
+    }))
+}
+
+/// Says how a dashboard ended.
+fn tell(ended: std::io::Result<Ending>, err: &mut dyn Write) -> anyhow::Result<u8> {
     let ending = match ended {
         // Told to end.
         Err(error) if error.kind() == std::io::ErrorKind::Interrupted => return Ok(INTERRUPTED),
@@ -188,7 +242,7 @@ impl Link for Elsewhere {
     }
 
     fn send(&mut self, command: Command) -> Result<(), String> {
-        tell(self.state(), &command).map_err(|error| format!("the run cannot be told: {error}"))
+        socket::tell(self.state(), &command).map_err(|error| format!("the run cannot be told: {error}"))
     }
 
     fn propose(&mut self, widths: &[(String, usize)]) -> Result<FileChange, String> {
@@ -214,5 +268,40 @@ impl Link for Elsewhere {
 
     fn is_live(&self) -> bool {
         self.live.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::super::pipeline_args::testing::{registry, run_with};
+    use super::*;
+
+    #[derive(Parser)]
+    struct Program {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn top(line: &[&str]) -> (u8, String) {
+        let args = Program::try_parse_from([&["top"], line].concat()).expect("a line that can be").args;
+        let (code, out, err) = run_with(|out, err| run(&args, &registry(), out, err));
+        assert_eq!(out, "");
+        (code, err)
+    }
+
+    #[test]
+    fn what_is_no_address_is_a_usage_and_where_nobody_answers_an_environment() {
+        let (code, err) = top(&["localhost:8080"]);
+        assert_eq!(code, 2);
+        assert!(err.contains("`localhost:8080` is no address of a service"), "{err}");
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("bound"));
+        drop(listener);
+        let (code, err) = top(&[&url]);
+        assert_eq!(code, ENVIRONMENT);
+        assert!(err.contains("error: no service at") && err.contains("\nhint: "), "{err}");
+        assert!(Program::try_parse_from(["top", &url, "--replay", "last"]).is_err());
     }
 }

@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::monitor::{DocumentCounts, HostUse, ServiceTimes, Snapshot, StageSnapshot, Tally, WorkerEnds};
 use crate::tune::{Bottleneck, bottleneck};
 
-pub use text::{count, place, printable, render, size};
+pub use text::{count, is_obeyed, place, printable, render, size};
 
 /// The version of the report's format.
 pub const VERSION: u32 = 1;

@@ -41,13 +41,18 @@ pub fn place(uri: &str) -> String {
 /// turns the direction of what follows.
 #[must_use]
 pub fn printable(text: &str) -> String {
-    let turns = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let shown = |c: char| match c {
         c if c.is_control() && c.is_whitespace() => ' ',
-        c if c.is_control() || turns(c) => '\u{fffd}',
+        c if is_obeyed(c) => '\u{fffd}',
         c => c,
     };
     text.chars().map(shown).collect()
+}
+
+/// Whether a terminal obeys this character instead of showing it: controls, and what turns the direction of a line.
+#[must_use]
+pub fn is_obeyed(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// The report as a few lines for people.

@@ -11,8 +11,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "builtin", "config", "control", "http", "ledger", "load", "monitor", "plan", "query", "rehearse", "report",
-            "runtime", "tui", "tune",
+            "builtin", "config", "control", "http", "ledger", "load", "monitor", "otlp", "plan", "query", "rehearse",
+            "report", "runtime", "tui", "tune",
         ],
     ),
     ("config", &["plan"]),
@@ -22,6 +22,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ledger", &[]),
     ("load", &["monitor"]),
     ("monitor", &[]),
+    ("otlp", &[]),
     ("query", &[]),
     ("rehearse", &["plan", "runtime"]),
     ("report", &["monitor", "tune"]),

@@ -49,6 +49,7 @@ mod paid;
 mod payload;
 mod search;
 mod service;
+mod several;
 mod spec;
 mod stage;
 pub mod units;
@@ -67,6 +68,7 @@ pub use payload::{
 };
 pub use search::{Filter, Hit, Listed, Provider, Search, StoreInfo, Stored};
 pub use service::{Answer, Chat, Conversation, Message, Service, ServiceFactory, ServiceReport, Services, Speaker};
+pub use several::Several;
 pub use spec::{ATTEMPTS, BatchDefaults, FieldSpec, FieldType, StageSpec, Tier};
 pub use stage::{CpuStage, Durability, Node, Rest, Settled, Sink, Source, Stage};
 pub use tokio_util::sync::CancellationToken;
