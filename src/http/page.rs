@@ -137,7 +137,8 @@ mod tests {
     #[test]
     fn no_text_becomes_markup_and_nothing_comes_from_elsewhere() {
         for file in FILES {
-            for word in ["innerHTML", "outerHTML", "insertAdjacent", "document.write", "eval(", "localStorage", "cookie"]
+            for word in
+                ["innerHTML", "outerHTML", "insertAdjacent", "document.write", "eval(", "localStorage", "cookie"]
             {
                 assert!(!file.text.contains(word), "{} has `{word}`", file.path);
             }
