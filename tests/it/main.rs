@@ -15,6 +15,7 @@ mod memory;
 mod paid;
 #[cfg(feature = "builtin")]
 mod pipeline;
+mod page;
 mod pool;
 mod reference;
 mod report;
