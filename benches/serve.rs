@@ -76,7 +76,8 @@ impl Service {
 
     async fn upload(&self, name: &str, bytes: Vec<u8>) -> Result<Response, reqwest::Error> {
         let boundary = "a-boundary-that-is-in-no-document";
-        let head = format!("--{boundary}\r\ncontent-disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\r\n");
+        let head =
+            format!("--{boundary}\r\ncontent-disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\r\n");
         let body = [head.as_bytes(), &bytes, format!("\r\n--{boundary}--\r\n").as_bytes()].concat();
         let kind = format!("multipart/form-data; boundary={boundary}");
         self.client.post(format!("{}/v1/documents", self.url)).header("content-type", kind).body(body).send().await
@@ -143,9 +144,14 @@ impl Counts {
                     let body: Value = response.json().await.unwrap();
                     self.ids.lock().unwrap().push(body["id"].as_str().unwrap().to_owned());
                 }
-                (if status == 503 && after.is_none() { "503 without a time".to_owned() } else { status.to_string() }, after)
+                (
+                    if status == 503 && after.is_none() { "503 without a time".to_owned() } else { status.to_string() },
+                    after,
+                )
             }
-            Err(error) => (format!("no answer: {}", if error.is_connect() { "not connected" } else { "broke off" }), None),
+            Err(error) => {
+                (format!("no answer: {}", if error.is_connect() { "not connected" } else { "broke off" }), None)
+            }
         };
         *self.answers.lock().unwrap().entry(what).or_default() += 1;
         again
@@ -285,8 +291,13 @@ async fn users(users: usize) {
                         return;
                     }
                     let begun = Instant::now();
-                    let answer = service.upload(&format!("{user}-{round}.txt"), content(user * 1_000_000 + round * 100 + 17)).await;
-                    let Ok(answer) = answer else { miss("no answer".into()); continue };
+                    let answer = service
+                        .upload(&format!("{user}-{round}.txt"), content(user * 1_000_000 + round * 100 + 17))
+                        .await;
+                    let Ok(answer) = answer else {
+                        miss("no answer".into());
+                        continue;
+                    };
                     note("upload", begun);
                     match answer.status().as_u16() {
                         202 => {
@@ -299,7 +310,10 @@ async fn users(users: usize) {
                                 match document["state"].as_str() {
                                     Some("queued" | "running") => tokio::time::sleep(Duration::from_millis(200)).await,
                                     Some("done") => break,
-                                    other => { miss(format!("{other:?}")); break }
+                                    other => {
+                                        miss(format!("{other:?}"));
+                                        break;
+                                    }
                                 }
                             }
                         }
@@ -326,7 +340,11 @@ async fn users(users: usize) {
         let at = |share| quantile(times, share);
         println!(
             "| {what} | {} | {:.1} ms | {:.1} ms | {:.1} ms | {:.1} ms |",
-            times.len(), at(0.5), at(0.95), at(0.99), at(1.0)
+            times.len(),
+            at(0.5),
+            at(0.95),
+            at(0.99),
+            at(1.0)
         );
     }
 }
@@ -349,7 +367,8 @@ async fn soak(uploads: usize) {
                         }
                         let text = format!("Upload {number} tells which miller brought how much grain.\n").repeat(20);
                         loop {
-                            let answer = service.upload(&format!("{number}.txt"), text.clone().into_bytes()).await.unwrap();
+                            let answer =
+                                service.upload(&format!("{number}.txt"), text.clone().into_bytes()).await.unwrap();
                             match answer.status().as_u16() {
                                 202 => break,
                                 503 => tokio::time::sleep(Duration::from_millis(300)).await,
@@ -377,5 +396,8 @@ async fn soak(uploads: usize) {
 }
 
 fn quantile(sorted: &[f64], share: f64) -> f64 {
-    sorted.get(((sorted.len() as f64 * share) as usize).min(sorted.len().saturating_sub(1))).copied().unwrap_or_default()
+    sorted
+        .get(((sorted.len() as f64 * share) as usize).min(sorted.len().saturating_sub(1)))
+        .copied()
+        .unwrap_or_default()
 }

@@ -125,7 +125,11 @@ pub(super) fn carry_out(
         }
     };
     let services = services::open(&plan);
-    let records = if work.passing { Records::passing(work.record.as_deref()) } else { Records::open(work.kept_in.as_deref().unwrap_or(&plan.run.state), work.record.as_deref()) }?;
+    let records = if work.passing {
+        Records::passing(work.record.as_deref())
+    } else {
+        Records::open(work.kept_in.as_deref().unwrap_or(&plan.run.state), work.record.as_deref())
+    }?;
     let worker = WorkerProgram::current().context("cannot tell which program is running")?;
     let mut options = RuntimeOptions {
         services: services.clone(),
@@ -214,9 +218,8 @@ async fn execute(
     let handle = topology.run();
     let view = handle.view();
     let commands = handle.commands();
-    let beside_it = begun.and_then(|begun| {
-        begun(Started { view: view.clone(), commands: commands.clone(), intake: handle.intake() })
-    });
+    let beside_it = begun
+        .and_then(|begun| begun(Started { view: view.clone(), commands: commands.clone(), intake: handle.intake() }));
     let published = view.published();
     let recording = records.follow(&view.snapshot().run, published.clone());
     if let (Some(looks), Some(ledger)) = (looks, &options.ledger) {

@@ -67,6 +67,7 @@ pub fn run(args: &Args, registry: &Registry, out: &mut dyn Write, err: &mut dyn 
         user_id: args.user.clone(),
         media_type: args.media_type.clone(),
         document: None,
+        ..Filter::default()
     };
     let listed: Result<Listed, StageError> = super::event_loop()?.block_on(async {
         let (store, _) = open::store(&loaded.plan, registry).await?;

@@ -67,7 +67,7 @@ fn text(filter: EnvFilter, to: impl for<'a> MakeWriter<'a> + Send + Sync + 'stat
 fn json(filter: EnvFilter, to: impl for<'a> MakeWriter<'a> + Send + Sync + 'static) -> Dispatch {
     let lines = tracing_subscriber::fmt().with_env_filter(filter).event_format(json::JsonLines).with_writer(to);
     // Without colours also on a terminal: who asked for JSON reads JSON.
-    Dispatch::new(lines.with_ansi(false).finish())
+    Dispatch::new(lines.finish())
 }
 
 /// Keeps lines from here on.

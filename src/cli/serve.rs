@@ -13,7 +13,7 @@ use super::carry_out::{Begun, Started, State, Work, carry_out};
 use super::pipeline_args::{CONFIGURATION, PipelineArgs, refuse_usage};
 use super::progress::Ui;
 use super::{ENVIRONMENT, open, services};
-use crate::http::{Connections, Heard, HttpMetrics, KEY_VARIABLE, Keys, Questions, Queue, ServiceParts, Spool};
+use crate::http::{Heard, KEY_VARIABLE, Keys, Questions, Queue, ServiceParts, Spool};
 use crate::ledger;
 use crate::monitor::RunState;
 use crate::plan::{Plan, Role};

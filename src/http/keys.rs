@@ -1,6 +1,6 @@
 //! Keys: who may ask, and whose documents they see.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::path::Path;
@@ -23,7 +23,7 @@ const SHORTEST: usize = 16;
 pub struct Keys(Vec<Arc<Key>>);
 
 /// One key, without itself: only its hash is kept.
-pub struct Key {
+struct Key {
     name: String,
     /// BLAKE3, whose comparison takes the same time wherever two hashes differ.
     hash: blake3::Hash,
@@ -137,7 +137,8 @@ impl Keys {
             return Ok(Caller(None));
         }
         let given = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let bearer = given.and_then(|value| value.split_once(' ')).filter(|(how, _)| how.eq_ignore_ascii_case("bearer"));
+        let bearer =
+            given.and_then(|value| value.split_once(' ')).filter(|(how, _)| how.eq_ignore_ascii_case("bearer"));
         let hash = blake3::hash(bearer.map(|(_, key)| key.trim()).unwrap_or_default().as_bytes());
         // All of them, so that the time does not tell which one it is.
         let mut found = None;
@@ -190,7 +191,8 @@ impl Caller {
     pub(crate) fn takes_one(&self) -> Option<InFlight> {
         let Some(key) = &self.0 else { return Some(InFlight(None)) };
         let most = key.in_flight.unwrap_or(usize::MAX);
-        let taken = key.used.fetch_update(Ordering::AcqRel, Ordering::Acquire, |used| (used < most).then_some(used + 1));
+        let taken =
+            key.used.fetch_update(Ordering::AcqRel, Ordering::Acquire, |used| (used < most).then_some(used + 1));
         taken.ok().map(|_| InFlight(Some(Arc::clone(key))))
     }
 }
@@ -210,7 +212,7 @@ impl Drop for InFlight {
 /// Quotas of a service's keys, by name: how many documents each has in flight.
 impl Keys {
     #[cfg(test)]
-    fn in_flight(&self) -> HashMap<&str, usize> {
+    fn in_flight(&self) -> BTreeMap<&str, usize> {
         self.0.iter().map(|key| (key.name.as_str(), key.used.load(Ordering::Relaxed))).collect()
     }
 }

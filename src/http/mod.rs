@@ -28,6 +28,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::http::Method;
+use axum::middleware::{Next, from_fn};
 use docmill_api::CancellationToken;
 use tokio::net::TcpListener;
 
@@ -68,7 +70,17 @@ pub async fn serve(
     let connections = Arc::clone(&parts.connections);
     let metrics = Arc::clone(&parts.metrics);
     let service = state::Service::new(parts);
-    let app = guard::guarded(api::routes(Arc::clone(&service)), &guards, metrics);
+    let counted = Arc::clone(&metrics);
+    let routes = api::routes(Arc::clone(&service)).layer(from_fn(move |request, next: Next| {
+        let counted = Arc::clone(&counted);
+        async move {
+            let _under_way = counted.begin();
+            next.run(request).await
+        }
+    }));
+    let observe =
+        Arc::new(move |method: &Method, route: &str, status, took| metrics.record(method, route, status, took));
+    let app = guard::guarded(routes, &guards, observe);
     let sweeping = hear::sweep(&service.parts.spool, service.parts.intake.as_ref(), &service.parts.ledger);
     tokio::select! {
         served = listen::serve(listener, app, limits, connections, closing, drain) => served,

@@ -91,7 +91,8 @@ impl Operation {
         if self.path.contains("{id}") {
             let about = if self.path.starts_with("/v1/stages") { "A stage's id." } else { "A document's id." };
             let schema = json!({ "type": "string" });
-            parameters.push(json!({ "name": "id", "in": "path", "required": true, "description": about, "schema": schema }));
+            parameters
+                .push(json!({ "name": "id", "in": "path", "required": true, "description": about, "schema": schema }));
         }
         let mut responses = Map::new();
         for (status, says, answer) in self.well {
@@ -250,8 +251,11 @@ fn documents(schemas: &mut SchemaGenerator) -> Vec<Operation> {
         Operation::new("get", "/v1/documents/{id}/events", "Tells whenever a document changes, until its end.")
             .well(200, "Events `document` (as above) and `deleted`.", Answer::Text("text/event-stream"))
             .wrong(&[404]),
-        Operation::new("get", "/v1/events", "Tells of every document that is accepted or comes to its end.")
-            .well(200, "Events `document`, `deleted` and `missed`.", Answer::Text("text/event-stream")),
+        Operation::new("get", "/v1/events", "Tells of every document that is accepted or comes to its end.").well(
+            200,
+            "Events `document`, `deleted` and `missed`.",
+            Answer::Text("text/event-stream"),
+        ),
     ]
 }
 
@@ -271,8 +275,11 @@ fn others(schemas: &mut SchemaGenerator) -> Vec<Operation> {
             .json(of::<ContextRequest>(schemas))
             .well(200, "The text, and where it is from.", Answer::Json(of::<ContextAnswer>(schemas)))
             .wrong(&[413, 415, 422]),
-        Operation::new("get", "/v1/snapshot", "Shows the run: stages, queues, memory, machine.")
-            .well(200, "The run at this moment.", any()),
+        Operation::new("get", "/v1/snapshot", "Shows the run: stages, queues, memory, machine.").well(
+            200,
+            "The run at this moment.",
+            any(),
+        ),
         Operation::new("patch", "/v1/stages/{id}", "Changes a stage's width.")
             .json(of::<WidthRequest>(schemas))
             .well(200, "The width from now on.", Answer::Json(of::<WidthSet>(schemas)))
@@ -284,7 +291,9 @@ fn others(schemas: &mut SchemaGenerator) -> Vec<Operation> {
             .json(of::<RetryRequest>(schemas))
             .wrong(&[409, 413, 415, 422]),
         Operation::new("post", "/v1/commands", "Tells the run something, as one docmill to another.")
-            .json(json!({ "type": "object", "required": ["command"], "properties": { "command": { "type": "string" } } }))
+            .json(
+                json!({ "type": "object", "required": ["command"], "properties": { "command": { "type": "string" } } }),
+            )
             .well(202, "It is told.", Answer::Nothing)
             .wrong(&[409, 413, 415, 422]),
         Operation::new("get", "/health/live", "Whether the process answers.")
@@ -300,8 +309,7 @@ fn others(schemas: &mut SchemaGenerator) -> Vec<Operation> {
         Operation::new("get", "/health/memory", "Memory, against its budget.")
             .well(200, "As it is now.", Answer::Json(memory))
             .open(),
-        Operation::new("get", "/metrics", "For Prometheus.")
-            .well(200, "All series.", Answer::Text("text/plain")),
+        Operation::new("get", "/metrics", "For Prometheus.").well(200, "All series.", Answer::Text("text/plain")),
     ]
 }
 

@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
 
 use axum::extract::{FromRequestParts, Request};
 use axum::http::StatusCode;
@@ -67,14 +66,13 @@ pub(crate) struct Service {
     pub(crate) parts: ServiceParts,
     /// Idempotency keys whose first request is being answered.
     pub(crate) answering: Mutex<HashSet<String>>,
-    pub(crate) began: Instant,
 }
 
 pub(crate) type Shared = Arc<Service>;
 
 impl Service {
     pub(crate) fn new(parts: ServiceParts) -> Shared {
-        Arc::new(Self { parts, answering: Mutex::default(), began: Instant::now() })
+        Arc::new(Self { parts, answering: Mutex::default() })
     }
 
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {

@@ -18,8 +18,8 @@ use docmill_api::{Digest, Durability};
 use tokio::sync::{mpsc, oneshot};
 
 use database::Database;
-pub use page::{HandedIn, Page, Standing};
 pub use entry::{Accepted, Change, Ended, Entry, RunEntry, State};
+pub use page::{HandedIn, Page, Standing};
 
 /// How many requests may wait for the ledger's thread. Askers wait for room: there is no use in more.
 const REQUESTS: usize = 256;

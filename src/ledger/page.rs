@@ -66,12 +66,7 @@ impl Ledger {
     ///
     /// # Errors
     /// The ledger cannot be read.
-    pub async fn handed_in(
-        &self,
-        owner: &str,
-        key: &str,
-        body: Digest,
-    ) -> Result<Option<(Digest, bool)>, LedgerError> {
+    pub async fn handed_in(&self, owner: &str, key: &str, body: Digest) -> Result<Option<(Digest, bool)>, LedgerError> {
         let (owner, key) = (owner.to_owned(), key.to_owned());
         let found = self.ask(|answer| Request::HandedIn(owner, key, answer)).await?;
         Ok(found.map(|(document, before)| (document, before == body)))
@@ -115,9 +110,9 @@ impl Database {
     }
 
     pub(super) fn handed_in(&mut self, owner: &str, key: &str) -> Result<Option<(Digest, Digest)>, LedgerError> {
-        let mut select = self.connection.prepare_cached(
-            "SELECT document, body FROM handed_in WHERE owner = ?1 AND key = ?2 AND at > ?3",
-        )?;
+        let mut select = self
+            .connection
+            .prepare_cached("SELECT document, body FROM handed_in WHERE owner = ?1 AND key = ?2 AND at > ?3")?;
         let since = chrono::Utc::now().timestamp_micros() - REMEMBERED;
         let read = |row: &rusqlite::Row<'_>| {
             Ok((Digest::from(row.get::<_, [u8; 32]>(0)?), Digest::from(row.get::<_, [u8; 32]>(1)?)))

@@ -85,7 +85,7 @@ impl Topology {
         if let Some(ledger) = &options.ledger {
             let (fingerprint, run) = (topology.plan.fingerprint, topology.shared.run.clone());
             let memory = Memory::new(Arc::clone(ledger), &stores, fingerprint, run);
-            let memory = Memory { keeps_results: options.witness.is_some(), ..memory };
+            let memory = memory.keeping_results(options.witness.is_some());
             let noted = memory.note_run(&topology.plan.name, None).await;
             noted.map_err(|error| BuildError { stage: "run".into(), error })?;
             let _ = topology.shared.memory.set(memory);

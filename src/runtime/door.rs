@@ -103,10 +103,7 @@ impl docmill_api::Intake for Door {
             if waiting.contains_key(&id) {
                 return Ok(Acceptance::UnderWay);
             }
-            waiting.insert(
-                id,
-                Waits { past: Past::default(), known: None, cancelled: false, uri: document.uri },
-            );
+            waiting.insert(id, Waits { past: Past::default(), known: None, cancelled: false, uri: document.uri });
         }
         // A caller that goes meanwhile must not leave it here.
         let mut entered = Entered { lobby: &self.shared.accepted, id: Some(id) };

@@ -23,7 +23,7 @@ pub(crate) struct Memory {
     fingerprint: Digest,
     run: String,
     /// Whether what a document's caller is told is kept.
-    pub(crate) keeps_results: bool,
+    keeps_results: bool,
 }
 
 /// Stands between a member that is itself a container and what is inside it (see `MEMBER_MARK`).
@@ -63,6 +63,11 @@ impl Memory {
             names.join(" ")
         });
         Self { ledger, stores, fingerprint, run, keeps_results: false }
+    }
+
+    /// The same, with what a document's caller is told kept in the ledger or not.
+    pub(crate) fn keeping_results(self, keeps_results: bool) -> Self {
+        Self { keeps_results, ..self }
     }
 
     fn stores(&self) -> String {

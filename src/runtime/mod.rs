@@ -38,8 +38,8 @@ mod serve;
 mod settle;
 mod shared;
 mod state;
-mod told;
 mod tier;
+mod told;
 mod view;
 
 use std::sync::Arc;

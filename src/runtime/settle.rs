@@ -15,8 +15,8 @@ use super::memory::Memory;
 use super::node::SinkHandle;
 use super::retry::{Next, Patience};
 use super::shared::{Shared, Turn};
-use super::told;
 use super::tier::cpu::message_of;
+use super::told;
 use crate::monitor::{Ended, Event, EventKind, RunCounters, SlowDocument};
 use crate::plan::Retry;
 

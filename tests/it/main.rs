@@ -12,10 +12,10 @@ mod layering;
 mod ledger_model;
 mod load;
 mod memory;
+mod page;
 mod paid;
 #[cfg(feature = "builtin")]
 mod pipeline;
-mod page;
 mod pool;
 mod reference;
 mod report;

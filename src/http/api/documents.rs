@@ -72,7 +72,8 @@ pub(super) async fn show(
 ) -> Result<Json<DocumentView>, Problem> {
     let (id, asked) = (id(&path(of)?)?, query(asked)?);
     let Some(wait) = asked.wait else { return service.document(id, &caller).await.map(Json) };
-    let wait: Span = serde_json::from_value(wait.into()).map_err(|error| Problem::unprocessable(format!("`wait`: {error}")))?;
+    let wait: Span =
+        serde_json::from_value(wait.into()).map_err(|error| Problem::unprocessable(format!("`wait`: {error}")))?;
     service.wait_for(id, &caller, wait.0.min(LONGEST_WAIT)).await.map(Json)
 }
 

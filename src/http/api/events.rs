@@ -23,7 +23,8 @@ const ALIVE: Duration = Duration::from_secs(15);
 /// How often a document is looked at, besides when something is heard of it: it goes from stage to stage meanwhile.
 const LOOK: Duration = Duration::from_millis(500);
 
-type Events = Sse<axum::response::sse::KeepAliveStream<std::pin::Pin<Box<dyn Stream<Item = Result<Event, Infallible>> + Send>>>>;
+type Events =
+    Sse<axum::response::sse::KeepAliveStream<std::pin::Pin<Box<dyn Stream<Item = Result<Event, Infallible>> + Send>>>>;
 
 /// Every document that is accepted or comes to its end from now on, of those that the caller sees.
 pub(super) async fn of_all(State(service): State<Shared>, caller: Caller) -> Events {

@@ -1,5 +1,7 @@
 //! Whether the service is well: for who looks after it, and for who sends it work.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -110,7 +112,7 @@ impl Memory {
             used_bytes: used,
             peak_bytes: snapshot.memory_peak,
             budget_bytes: budget,
-            rss_bytes: snapshot.host.rss,
+            rss_bytes: snapshot.host.rss_bytes + snapshot.host.children_rss_bytes,
             per_document_bytes: used.checked_div(snapshot.documents.unfinished).unwrap_or_default(),
             share,
             alert: share > MEMORY_ALERT,
@@ -121,7 +123,7 @@ impl Memory {
 /// For Prometheus.
 pub(super) async fn metrics(State(service): State<Shared>, caller: Caller) -> Result<Response, Problem> {
     caller.must_see_all()?;
-    let text = metrics::render(&service.snapshot(), &service.figures(), &service.parts.metrics);
+    let text = metrics::render(&service.snapshot(), &service.figures());
     Ok(([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response())
 }
 
@@ -137,7 +139,10 @@ impl Service {
             connections_limit: self.parts.settings.connections as u64,
             spool_bytes: self.parts.spool.used(),
             memory_alert: Memory::of(&self.snapshot()).alert,
-            up_seconds: self.began.elapsed().as_secs_f64(),
+            ready: !view.closed,
+            alerts: Vec::new(),
+            connections_refused: 0,
+            http: Arc::clone(&self.parts.metrics),
         }
     }
 }

@@ -166,7 +166,9 @@ pub(super) async fn context(
 fn question(text: String) -> Result<String, Problem> {
     match text.trim().len() {
         0 => Err(Problem::unprocessable("the question is empty")),
-        length if length > LONGEST => Err(Problem::unprocessable(format!("the question has more than {LONGEST} bytes"))),
+        length if length > LONGEST => {
+            Err(Problem::unprocessable(format!("the question has more than {LONGEST} bytes")))
+        }
         _ => Ok(text),
     }
 }

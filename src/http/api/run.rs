@@ -112,15 +112,24 @@ pub(super) async fn set_width(
     }
 }
 
-pub(super) async fn pause(State(service): State<Shared>, caller: Caller) -> Result<(StatusCode, Json<RunState>), Problem> {
+pub(super) async fn pause(
+    State(service): State<Shared>,
+    caller: Caller,
+) -> Result<(StatusCode, Json<RunState>), Problem> {
     told(&service, &caller, Command::Pause, "paused").await
 }
 
-pub(super) async fn resume(State(service): State<Shared>, caller: Caller) -> Result<(StatusCode, Json<RunState>), Problem> {
+pub(super) async fn resume(
+    State(service): State<Shared>,
+    caller: Caller,
+) -> Result<(StatusCode, Json<RunState>), Problem> {
     told(&service, &caller, Command::Resume, "running").await
 }
 
-pub(super) async fn drain(State(service): State<Shared>, caller: Caller) -> Result<(StatusCode, Json<RunState>), Problem> {
+pub(super) async fn drain(
+    State(service): State<Shared>,
+    caller: Caller,
+) -> Result<(StatusCode, Json<RunState>), Problem> {
     let answer = told(&service, &caller, Command::Drain, "draining").await?;
     service.parts.queue.close();
     Ok(answer)

@@ -334,7 +334,9 @@ async fn spooled(service: &Service, mut field: Field<'_>) -> Result<Uploaded, Pr
 fn unspooled(service: &Service, error: SpoolError) -> Problem {
     match error {
         SpoolError::TooLarge => too_large(service.parts.settings.max_bytes),
-        SpoolError::Full => Problem::full("there is no room on disk for uploads", service.parts.queue.view().retry_after),
+        SpoolError::Full => {
+            Problem::full("there is no room on disk for uploads", service.parts.queue.view().retry_after)
+        }
         SpoolError::Io(error) => {
             tracing::error!(%error, "an upload cannot be written");
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the upload cannot be written")
@@ -408,7 +410,8 @@ fn item(
 }
 
 fn checked(service: &Service, url: &str) -> Result<String, Problem> {
-    let parsed = url::Url::parse(url).map_err(|error| Problem::unprocessable(format!("`url` is no address: {error}")))?;
+    let parsed =
+        url::Url::parse(url).map_err(|error| Problem::unprocessable(format!("`url` is no address: {error}")))?;
     let schemes = &service.parts.settings.schemes;
     if url.len() > 8 * LONGEST {
         return Err(Problem::unprocessable("`url` is too long"));

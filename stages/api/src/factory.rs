@@ -96,6 +96,7 @@ impl Default for BuildContext {
             inputs: Vec::new(),
             provider: None,
             services: Services::default(),
+            uploads: None,
         }
     }
 }

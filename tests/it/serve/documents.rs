@@ -31,7 +31,10 @@ fn a_document_is_uploaded_found_and_deleted() {
         let document = served.ended(&id).await;
         assert_eq!((&document["state"], &document["filename"]), (&json!("done"), &json!("sluice.md")), "{document}");
         let result = &document["result"];
-        assert_eq!((&result["success"], &result["filetype"], &result["is_code_file"]), (&json!(true), &json!("md"), &json!(false)));
+        assert_eq!(
+            (&result["success"], &result["filetype"], &result["is_code_file"]),
+            (&json!(true), &json!("md"), &json!(false))
+        );
         assert!(result["total_chunks"].as_u64() >= Some(1) && result["token_count"].as_u64() > Some(10), "{result}");
         assert_eq!(result["message"], "");
 
@@ -56,7 +59,10 @@ fn a_document_is_uploaded_found_and_deleted() {
         assert!(packed["tokens"].as_u64() <= Some(500));
 
         let listed = served.get("/v1/documents?session_id=s1").await.body;
-        assert_eq!((&listed["total"], &listed["documents"][0]["id"], &listed["next"]), (&json!(1), &json!(id), &Value::Null));
+        assert_eq!(
+            (&listed["total"], &listed["documents"][0]["id"], &listed["next"]),
+            (&json!(1), &json!(id), &Value::Null)
+        );
         assert_eq!(served.get("/v1/documents?session_id=s2").await.body["total"], 0);
 
         assert_eq!(served.delete(&format!("/v1/documents/{id}")).await.status, 204);
@@ -179,7 +185,9 @@ fn what_cannot_be_is_refused_with_a_reason() {
             assert!(matches!(answer.status, 404 | 405), "{path}: {}", answer.status);
             assert_eq!(answer.content_type, "application/problem+json", "{path}");
         }
-        for query in ["/v1/search", "/v1/search?q=", "/v1/search?q=a&k=0", "/v1/documents?limit=0", "/v1/documents?state=x"] {
+        for query in
+            ["/v1/search", "/v1/search?q=", "/v1/search?q=a&k=0", "/v1/documents?limit=0", "/v1/documents?state=x"]
+        {
             assert!(matches!(served.get(query).await.status, 400 | 422), "{query}");
         }
         let width = served.request(Method::PATCH, "/v1/stages/embed").json(&json!({ "width": 3 }));
