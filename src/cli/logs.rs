@@ -65,9 +65,9 @@ fn text(filter: EnvFilter, to: impl for<'a> MakeWriter<'a> + Send + Sync + 'stat
 
 /// Lines for programs.
 fn json(filter: EnvFilter, to: impl for<'a> MakeWriter<'a> + Send + Sync + 'static) -> Dispatch {
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).event_format(json::JsonLines).with_writer(to);
     // Without colours also on a terminal: who asked for JSON reads JSON.
-    Dispatch::new(lines.finish())
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).event_format(json::JsonLines);
+    Dispatch::new(lines.with_writer(to).finish())
 }
 
 /// Keeps lines from here on.
