@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context;
-use docmill_api::{Feed, Intake, Registry, SourceItem, StageError, Witness};
+use docmill_api::{Feed, Intake, Registry, Several, SourceItem, StageError, Witness};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
@@ -22,6 +22,7 @@ use super::tuner::Tuner;
 use crate::control::{Command, Pace};
 use crate::ledger::Ledger;
 use crate::monitor::HostUse;
+use crate::otlp::{self, Exporter};
 use crate::plan::Plan;
 use crate::report::Report;
 use crate::runtime::{BuildError, RunEnd, RunHandle, RuntimeOptions, StateLock, Topology, View, WorkerProgram};
@@ -124,6 +125,14 @@ pub(super) fn carry_out(
             return Ok(Err(code));
         }
     };
+    let traces = match traces() {
+        Ok(traces) => traces,
+        Err(message) => {
+            writeln!(err, "error: {message}")?;
+            return Ok(Err(CONFIGURATION));
+        }
+    };
+    let witnesses = work.witness.into_iter().chain(traces.clone().map(|traces| traces as Arc<dyn Witness>));
     let services = services::open(&plan);
     let records = if work.passing {
         Records::passing(work.record.as_deref())
@@ -139,7 +148,7 @@ pub(super) fn carry_out(
         prune: work.prune,
         results: work.results,
         feed: work.feed,
-        witness: work.witness,
+        witness: Several::of(witnesses.collect()),
         pace: work.pace,
         ..RuntimeOptions::new(worker)
     };
@@ -148,7 +157,8 @@ pub(super) fn carry_out(
     }
     let event_loop = super::event_loop().context("cannot start the event loop")?;
     let state = plan.run.state.clone();
-    let ran = event_loop.block_on(execute(plan, registry, &options, (ui, looks, work.stays), (records, work.begun)));
+    let beside = (records, work.begun, traces);
+    let ran = event_loop.block_on(execute(plan, registry, &options, (ui, looks, work.stays), beside));
     services::keep(&state, &services);
     // What still blocks a thread (a step that ran out of time) is not waited for.
     event_loop.shutdown_background();
@@ -178,6 +188,17 @@ impl Ran {
     }
 }
 
+/// How long the last traces may take to be sent.
+const LAST_TRACES: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// Who sends traces, where the environment names a collector.
+fn traces() -> Result<Option<Arc<Exporter>>, String> {
+    let settings =
+        otlp::Settings::from_variables(|name| std::env::var(name).ok()).map_err(|error| error.to_string())?;
+    let exporter = settings.map(Exporter::start).transpose();
+    exporter.map(|exporter| exporter.map(Arc::new)).map_err(|error| format!("traces cannot be sent: {error}"))
+}
+
 /// How long those who watch by the socket have to take the last snapshot.
 const LAST_LOOK: std::time::Duration = std::time::Duration::from_millis(200);
 
@@ -197,7 +218,7 @@ async fn execute(
     registry: &Registry,
     options: &RuntimeOptions,
     (ui, looks, stays): (Ui, Option<Looks>, bool),
-    (records, begun): (Records, Option<Begun>),
+    (records, begun, traces): (Records, Option<Begun>, Option<Arc<Exporter>>),
 ) -> Result<Ran, BuildError> {
     let drain = docmill_api::units::Span(plan.run.drain);
     let mut tuner = Tuner::new(&plan);
@@ -218,6 +239,9 @@ async fn execute(
     let handle = topology.run();
     let view = handle.view();
     let commands = handle.commands();
+    if let Some(traces) = &traces {
+        traces.begin(&view.snapshot().run);
+    }
     let beside_it = begun
         .and_then(|begun| begun(Started { view: view.clone(), commands: commands.clone(), intake: handle.intake() }));
     let published = view.published();
@@ -253,6 +277,10 @@ async fn execute(
     if let Some(beside_it) = beside_it {
         // It has a bound of its own; should that not hold, this one does.
         let _ = tokio::time::timeout(AFTERWARDS, beside_it).await;
+    }
+    if let Some(traces) = &traces {
+        let sent = traces.finish(LAST_TRACES).await;
+        tracing::info!(?sent, "traces");
     }
     let host = progress.used(&view);
     let ran = Ran { end, view, host };
