@@ -70,6 +70,7 @@ impl Told {
                 class: if state == State::Failed { "rejected".into() } else { String::new() },
                 reason: String::new(),
                 attempts,
+                result: None,
             }),
             Self::Reopen(number) => Change::Reopen(document(number)),
             Self::Drop(number) => Change::Drop(document(number)),
