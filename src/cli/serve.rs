@@ -12,6 +12,7 @@ use tokio::sync::OnceCell;
 use super::carry_out::{Begun, Started, State, Work, carry_out};
 use super::pipeline_args::{CONFIGURATION, PipelineArgs, refuse_usage};
 use super::progress::Ui;
+use super::tuner::rules;
 use super::{ENVIRONMENT, open, services};
 use crate::http::{Heard, KEY_VARIABLE, Keys, Questions, Queue, ServiceParts, Spool};
 use crate::ledger;
@@ -219,6 +220,7 @@ impl Parts {
                 heard: self.heard,
                 commands: started.commands,
                 published: started.view.published(),
+                alerts: rules(&self.plan.ui.alerts),
                 questions: Arc::new(questions),
                 connections: Arc::default(),
                 metrics: Arc::default(),

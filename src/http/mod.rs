@@ -85,5 +85,6 @@ pub async fn serve(
     tokio::select! {
         served = listen::serve(listener, app, limits, connections, closing, drain) => served,
         () = sweeping => Ok(()),
+        () = service.watch_alerts() => Ok(()),
     }
 }

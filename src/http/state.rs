@@ -1,7 +1,7 @@
 //! What all handlers share.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::extract::{FromRequestParts, Request};
 use axum::http::StatusCode;
@@ -22,6 +22,7 @@ use crate::control::Command;
 use crate::ledger::Ledger;
 use crate::monitor::Snapshot;
 use crate::plan::ServePlan;
+use crate::tune::{Alert, AlertRules, Alerts};
 
 /// Opens what questions are put to.
 #[async_trait]
@@ -53,6 +54,8 @@ pub struct ServiceParts {
     pub commands: mpsc::Sender<Command>,
     /// What the run looks like.
     pub published: watch::Receiver<Arc<Snapshot>>,
+    /// When an alert is raised.
+    pub alerts: AlertRules,
     /// Who answers questions.
     pub questions: Arc<dyn Questions>,
     /// Who is connected.
@@ -66,17 +69,33 @@ pub(crate) struct Service {
     pub(crate) parts: ServiceParts,
     /// Idempotency keys whose first request is being answered.
     pub(crate) answering: Mutex<HashSet<String>>,
+    /// The alerts that are on.
+    pub(crate) raised: Mutex<Vec<Alert>>,
 }
 
 pub(crate) type Shared = Arc<Service>;
 
 impl Service {
     pub(crate) fn new(parts: ServiceParts) -> Shared {
-        Arc::new(Self { parts, answering: Mutex::default() })
+        Arc::new(Self { parts, answering: Mutex::default(), raised: Mutex::default() })
     }
 
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
         Arc::clone(&self.parts.published.borrow())
+    }
+
+    /// Keeps the alerts that are on, for as long as it is polled and the run goes on.
+    pub(crate) async fn watch_alerts(&self) {
+        let mut alerts = Alerts::new(self.parts.alerts.clone());
+        let mut published = self.parts.published.clone();
+        loop {
+            let snapshot = Arc::clone(&published.borrow_and_update());
+            let raised = alerts.look(&snapshot);
+            *self.raised.lock().unwrap_or_else(PoisonError::into_inner) = raised;
+            if published.changed().await.is_err() {
+                return std::future::pending().await;
+            }
+        }
     }
 
     /// Tells the run something.

@@ -18,7 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("config", &["plan"]),
     ("plan", &[]),
     ("control", &["monitor"]),
-    ("http", &["control", "ledger", "monitor", "plan", "query", "report"]),
+    ("http", &["control", "ledger", "monitor", "plan", "query", "report", "tune"]),
     ("ledger", &[]),
     ("load", &["monitor"]),
     ("monitor", &[]),

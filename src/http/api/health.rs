@@ -1,6 +1,6 @@
 //! Whether the service is well: for who looks after it, and for who sends it work.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use axum::Json;
 use axum::extract::State;
@@ -140,8 +140,8 @@ impl Service {
             spool_bytes: self.parts.spool.used(),
             memory_alert: Memory::of(&self.snapshot()).alert,
             ready: !view.closed,
-            alerts: Vec::new(),
-            connections_refused: 0,
+            alerts: self.raised.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            connections_refused: self.parts.connections.refused(),
             http: Arc::clone(&self.parts.metrics),
         }
     }
