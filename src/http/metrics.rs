@@ -12,15 +12,17 @@ mod stages;
 
 use std::sync::Arc;
 
-use prometheus_client::encoding::prometheus_text::encode;
+use prometheus_client::encoding::prometheus_text::{self, encode};
 use prometheus_client::registry::Registry;
 
 use crate::monitor::Snapshot;
 use crate::tune::Alert;
 use family::{Families, Family};
 
-pub(crate) use prometheus_client::encoding::prometheus_text::CONTENT_TYPE;
 pub use requests::HttpMetrics;
+
+/// The `Content-Type` of what [`render`] gives.
+pub(crate) const CONTENT_TYPE: &str = prometheus_text::CONTENT_TYPE;
 
 /// What stands before every name.
 const PREFIX: &str = "docmill";

@@ -76,6 +76,8 @@ pub struct HostSampler {
     peak: u64,
     /// CPU time that was used before the first look.
     before: Option<f64>,
+    /// The most CPU time that was seen.
+    cpu_seconds: f64,
 }
 
 /// How many seconds pass before rates are reckoned anew: `/proc` counts CPU time in hundredths of a second.
@@ -95,6 +97,10 @@ impl HostSampler {
         let mut used = host_use();
         // What this process did before it was looked at, as opening a model, is not of what is looked at.
         used.cpu_seconds -= *self.before.get_or_insert(used.cpu_seconds);
+        // A child that ends between two files that are read is in neither: a total that went back would be read as a
+        // process that began anew.
+        self.cpu_seconds = self.cpu_seconds.max(used.cpu_seconds);
+        used.cpu_seconds = self.cpu_seconds;
         let (cpus, memory_limit) = *self.limits.get_or_insert_with(limits);
         self.peak = self.peak.max(used.rss_bytes + used.children_rss_bytes);
         let snapshot = HostSnapshot {
@@ -112,7 +118,7 @@ impl HostSampler {
         }
         let mut now = Used { cpu_seconds: used.cpu_seconds, disk: disk(), network: network(), rates: snapshot };
         if let Some((before, last)) = self.last {
-            // A child that ended takes its time along until its parent has waited for it: never below nothing.
+            // An interface that goes takes its bytes along: never below nothing.
             let rate = |now: f64, last: f64| ((now - last) / (at - before)).max(0.0);
             now.rates.cpus_used = rate(now.cpu_seconds, last.cpu_seconds);
             now.rates.disk_read = rate(now.disk.0, last.disk.0);
@@ -198,6 +204,12 @@ fn children() -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn cpu_time_never_goes_back() {
+        let mut sampler = HostSampler { before: Some(0.0), cpu_seconds: 1e9, ..HostSampler::default() };
+        assert_eq!(sampler.sample(0.0).cpu_seconds, 1e9);
+    }
 
     #[test]
     fn loopback_is_no_network() {

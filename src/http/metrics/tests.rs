@@ -187,11 +187,14 @@ fn the_states_of_a_run_are_named_as_the_snapshot_names_them() {
     }
 }
 
+/// Counts up to bounds, the sum and the count.
+type Times = (Vec<(f64, f64)>, f64, f64);
+
 #[test]
 fn histograms_are_cumulative_and_consistent() {
     let mut seen = 0;
     for family in filled().into_iter().filter(|family| family.kind == "histogram") {
-        let mut series: BTreeMap<BTreeMap<String, String>, (Vec<(f64, f64)>, f64, f64)> = BTreeMap::new();
+        let mut series: BTreeMap<BTreeMap<String, String>, Times> = BTreeMap::new();
         for mut sample in family.samples {
             let bound = sample.labels.remove("le");
             let (buckets, sum, count) = series.entry(sample.labels).or_default();
@@ -253,7 +256,7 @@ fn requests_are_counted_by_bounded_labels() {
         read(&render(&Snapshot::default(), &figures)).into_iter().flat_map(|family| family.samples).collect()
     };
     let before = told(&http);
-    assert_eq!(figure(&before, "http_requests_total", "method=other,route=unmatched,status=404"), 2.0);
+    assert_eq!(figure(&before, "http_requests_total", "method=OTHER,route=unmatched,status=404"), 2.0);
     assert_eq!(figure(&before, "http_request_duration_seconds_count", "route=unmatched"), 2.0);
     assert_eq!(figure(&before, "http_requests_in_flight", ""), 1.0);
     drop(under_way);

@@ -133,7 +133,7 @@ fn what_is_not_there_is_found() {
     let samples = samples();
     let wrong = |query: &str| unknown(query, &samples, true);
     assert_eq!(wrong("rate(docmill_nothing_total[5m])"), ["docmill_nothing_total"]);
-    assert_eq!(wrong("docmill_stage_width{color=\"red\"}"), ["docmill_stage_width{color=\"\"}"]);
+    assert_eq!(wrong("docmill_stage_width{color=\"red\"}"), ["docmill_stage_width{color=\"red\"}"]);
     assert_eq!(wrong("docmill_run_state{state=\"asleep\"}"), ["docmill_run_state{state=\"asleep\"}"]);
     assert_eq!(wrong("sum by (stage, color) (docmill_stage_width)").len(), 1);
     assert_eq!(wrong("docmill_stage_width {{color}}").len(), 1);
