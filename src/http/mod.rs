@@ -69,7 +69,7 @@ pub async fn serve(
     };
     let connections = Arc::clone(&parts.connections);
     let metrics = Arc::clone(&parts.metrics);
-    let service = state::Service::new(parts);
+    let service = state::Service::new(parts, closing.clone());
     let counted = Arc::clone(&metrics);
     let routes = api::routes(Arc::clone(&service)).layer(from_fn(move |request, next: Next| {
         let counted = Arc::clone(&counted);

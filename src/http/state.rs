@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::Response;
-use docmill_api::{Intake, Provider, Search, StageError, async_trait};
+use docmill_api::{CancellationToken, Intake, Provider, Search, StageError, async_trait};
 use tokio::sync::{mpsc, watch};
 
 use super::hear::Heard;
@@ -71,13 +71,15 @@ pub(crate) struct Service {
     pub(crate) answering: Mutex<HashSet<String>>,
     /// The alerts that are on.
     pub(crate) raised: Mutex<Vec<Alert>>,
+    /// Cancelled when the service ends: what has no end of its own ends then.
+    pub(crate) closing: CancellationToken,
 }
 
 pub(crate) type Shared = Arc<Service>;
 
 impl Service {
-    pub(crate) fn new(parts: ServiceParts) -> Shared {
-        Arc::new(Self { parts, answering: Mutex::default(), raised: Mutex::default() })
+    pub(crate) fn new(parts: ServiceParts, closing: CancellationToken) -> Shared {
+        Arc::new(Self { parts, answering: Mutex::default(), raised: Mutex::default(), closing })
     }
 
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {

@@ -1,13 +1,14 @@
 //! What happens to documents, as server-sent events.
 
 use std::convert::Infallible;
+use std::pin::Pin;
 use std::time::Duration;
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::response::sse::{Event, KeepAlive, Sse};
-use docmill_api::Digest;
-use futures::Stream;
+use docmill_api::{CancellationToken, Digest};
+use futures::{Stream, StreamExt};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
@@ -23,12 +24,11 @@ const ALIVE: Duration = Duration::from_secs(15);
 /// How often a document is looked at, besides when something is heard of it: it goes from stage to stage meanwhile.
 const LOOK: Duration = Duration::from_millis(500);
 
-type Events =
-    Sse<axum::response::sse::KeepAliveStream<std::pin::Pin<Box<dyn Stream<Item = Result<Event, Infallible>> + Send>>>>;
+type Events = Sse<axum::response::sse::KeepAliveStream<Pin<Box<dyn Stream<Item = Result<Event, Infallible>> + Send>>>>;
 
 /// Every document that is accepted or comes to its end from now on, of those that the caller sees.
 pub(super) async fn of_all(State(service): State<Shared>, caller: Caller) -> Events {
-    let happened = service.parts.heard.listen();
+    let (happened, closing) = (service.parts.heard.listen(), service.closing.clone());
     let events = futures::stream::unfold((service, caller, happened), |(service, caller, mut happened)| async move {
         loop {
             let event = match happened.recv().await {
@@ -45,7 +45,7 @@ pub(super) async fn of_all(State(service): State<Shared>, caller: Caller) -> Eve
             return Some((Ok(event), (service, caller, happened)));
         }
     });
-    stream(events)
+    stream(events, closing)
 }
 
 /// One document whenever it changes, until it has come to its end.
@@ -56,7 +56,7 @@ pub(super) async fn of_document(
 ) -> Result<Events, Problem> {
     let id = id(&path(of)?)?;
     service.entry(id, &caller).await?;
-    let happened = service.parts.heard.listen();
+    let (happened, closing) = (service.parts.heard.listen(), service.closing.clone());
     let begun = (service, caller, happened, None::<DocumentView>, false);
     let events = futures::stream::unfold(begun, move |(service, caller, mut happened, mut last, over)| async move {
         if over {
@@ -75,7 +75,7 @@ pub(super) async fn of_document(
             let _ = tokio::time::timeout(LOOK, heard_of(&mut happened, id)).await;
         }
     });
-    Ok(stream(events))
+    Ok(stream(events, closing))
 }
 
 async fn heard_of(happened: &mut Receiver<Happened>, id: Digest) {
@@ -96,7 +96,12 @@ fn deleted(document: &Digest) -> Event {
     Event::default().event("deleted").data(serde_json::json!({ "id": document }).to_string())
 }
 
-fn stream(events: impl Stream<Item = Result<Event, Infallible>> + Send + 'static) -> Events {
-    let events: std::pin::Pin<Box<dyn Stream<Item = Result<Event, Infallible>> + Send>> = Box::pin(events);
+/// Until there are no more, or the service ends.
+fn stream(
+    events: impl Stream<Item = Result<Event, Infallible>> + Send + 'static,
+    closing: CancellationToken,
+) -> Events {
+    let events = events.take_until(closing.cancelled_owned());
+    let events: Pin<Box<dyn Stream<Item = Result<Event, Infallible>> + Send>> = Box::pin(events);
     Sse::new(events).keep_alive(KeepAlive::new().interval(ALIVE))
 }

@@ -144,7 +144,7 @@ impl InHand {
 
 impl Drop for InHand {
     fn drop(&mut self) {
-        self.0.is_idle();
+        self.0.has_answered();
     }
 }
 

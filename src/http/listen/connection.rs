@@ -51,7 +51,7 @@ pub(super) struct Terms {
 /// Attends to a connection until it ends, has to leave its seat to another, or is cut.
 pub(super) async fn attend(stream: TcpStream, peer: SocketAddr, seat: Arc<Seat>, terms: Arc<Terms>) {
     let limits = &terms.limits;
-    let wire = Wire::new(stream, Arc::clone(&seat), limits, terms.closing.clone());
+    let wire = Wire::new(stream, Arc::clone(&seat), limits);
     let mut builder = http1::Builder::new();
     // hyper's time for a head begins with the wait for it, so it also ends a connection that is kept and not used.
     // A peer that shuts its half is taken to have gone: what it asked for is not worked on for nobody.

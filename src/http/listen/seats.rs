@@ -14,6 +14,10 @@ use super::Limits;
 /// A spare seat is given up sooner than another, by this factor: whoever asks for health has asked by then.
 const SPARE_HURRY: u32 = 16;
 
+/// How many may be on their way out of each row at once. They hold their descriptors until they have gone, so somebody who
+/// connects faster than others can be closed must not drive their number up.
+pub(super) const LEAVING: usize = 16;
+
 /// Counts connections, for metrics.
 #[derive(Debug, Default)]
 pub struct Connections {
@@ -80,6 +84,7 @@ pub(super) enum Kind {
 struct Row {
     seats: usize,
     taken: usize,
+    leaving: usize,
     grace: Duration,
     /// Who asks nothing: since when, and how to tell them to go. Numbers rise, so the first is idle for longest.
     idle: BTreeMap<u64, (Instant, CancellationToken)>,
@@ -93,8 +98,13 @@ impl Row {
             return Ok(None);
         }
         match self.idle.first_entry() {
+            // Who goes says so.
+            _ if self.leaving >= LEAVING => Err(now + self.grace),
             // The seat changes hands here: who leaves does not give it back.
-            Some(first) if first.get().0 + self.grace <= now => Ok(Some(first.remove().1)),
+            Some(first) if first.get().0 + self.grace <= now => {
+                self.leaving += 1;
+                Ok(Some(first.remove().1))
+            }
             Some(first) => Err(first.get().0 + self.grace),
             None => Err(now + self.grace),
         }
@@ -125,7 +135,7 @@ pub(super) struct Seats {
 
 impl Seats {
     pub(super) fn new(limits: &Limits, counts: Arc<Connections>) -> Self {
-        let row = |seats, grace| Row { seats, taken: 0, grace, idle: BTreeMap::new() };
+        let row = |seats, grace| Row { seats, taken: 0, leaving: 0, grace, idle: BTreeMap::new() };
         let rows = Rows {
             next: 0,
             full: row(limits.connections, limits.grace),
@@ -180,6 +190,7 @@ impl Seats {
             turn: Mutex::new(None),
             leave: CancellationToken::new(),
             unread: AtomicBool::new(false),
+            unanswered: AtomicBool::new(false),
         });
         seat.is_idle();
         Ok(seat)
@@ -193,6 +204,7 @@ impl Seats {
             let row = rows.of(kind);
             if let Some((_, (_, leave))) = row.idle.pop_first() {
                 row.taken = row.taken.saturating_sub(1);
+                row.leaving += 1;
                 self.counts.displaced.fetch_add(1, Relaxed);
                 leave.cancel();
                 return;
@@ -207,7 +219,10 @@ pub(super) struct Seat {
     kind: Kind,
     turn: Mutex<Option<u64>>,
     leave: CancellationToken,
+    /// A body was not read to its end, in whatever request.
     unread: AtomicBool,
+    /// Bytes have come since the last answer was given away.
+    unanswered: AtomicBool,
 }
 
 impl Seat {
@@ -230,9 +245,20 @@ impl Seat {
         self.unread.store(true, Relaxed);
     }
 
-    /// Whether something of a request's body was never read.
-    pub(super) fn left_unread(&self) -> bool {
-        self.unread.load(Relaxed)
+    /// Says that bytes have come.
+    pub(super) fn hears(&self) {
+        self.unanswered.store(true, Relaxed);
+    }
+
+    /// Whether the peer may be sending still: a body that nobody read, or what was never a request.
+    pub(super) fn may_be_sent_more(&self) -> bool {
+        self.unread.load(Relaxed) || self.unanswered.load(Relaxed)
+    }
+
+    /// Says that an answer is given away, or given up.
+    pub(super) fn has_answered(&self) {
+        self.unanswered.store(false, Relaxed);
+        self.is_idle();
     }
 
     fn turn(&self) -> MutexGuard<'_, Option<u64>> {
@@ -272,6 +298,8 @@ impl Drop for Seat {
         let row = rows.of(self.kind);
         if turn.is_none_or(|number| row.idle.remove(&number).is_some()) {
             row.taken = row.taken.saturating_sub(1);
+        } else {
+            row.leaving = row.leaving.saturating_sub(1);
         }
         drop(rows);
         self.seats.counts.now.fetch_sub(1, Relaxed);

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use docmill_api::CancellationToken;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
@@ -27,7 +26,6 @@ const QUIET: Duration = Duration::from_secs(2);
 pub(super) struct Wire {
     stream: TcpStream,
     seat: Arc<Seat>,
-    closing: CancellationToken,
     idle: Duration,
     leftover: u64,
     linger: Duration,
@@ -41,7 +39,7 @@ pub(super) struct Wire {
 }
 
 impl Wire {
-    pub(super) fn new(stream: TcpStream, seat: Arc<Seat>, limits: &Limits, closing: CancellationToken) -> Self {
+    pub(super) fn new(stream: TcpStream, seat: Arc<Seat>, limits: &Limits) -> Self {
         // Each is a help and no need: without them a peer that is gone is noticed later.
         let _ = stream.set_nodelay(true);
         let _ = rustix::net::sockopt::set_socket_keepalive(&stream, true);
@@ -55,7 +53,6 @@ impl Wire {
         Self {
             stream,
             seat,
-            closing,
             idle: limits.idle,
             leftover: limits.leftover,
             linger: limits.linger,
@@ -114,7 +111,9 @@ impl AsyncRead for Wire {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let read = ready!(Pin::new(&mut self.stream).poll_read(context, buffer));
-        if read.is_err() || (buffer.filled().len() == before && buffer.remaining() > 0) {
+        if buffer.filled().len() > before {
+            self.seat.hears();
+        } else if read.is_err() || buffer.remaining() > 0 {
             self.ended = true;
         }
         Poll::Ready(read)
@@ -161,8 +160,8 @@ impl AsyncWrite for Wire {
             self.seat.is_busy();
             until
         };
-        // Who is closing waits for nobody who was answered and owes nothing.
-        if self.closing.is_cancelled() && !self.seat.left_unread() {
+        // Nobody is waited for who was answered and is not in the middle of anything.
+        if !self.seat.may_be_sent_more() {
             return Poll::Ready(Ok(()));
         }
         ready!(self.hear_out(context, until));

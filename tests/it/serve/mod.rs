@@ -4,4 +4,5 @@
 mod documents;
 mod flood;
 mod keys;
+mod outside;
 pub(crate) mod served;
