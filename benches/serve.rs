@@ -71,7 +71,7 @@ impl Service {
     }
 
     async fn get(&self, path: &str) -> Value {
-        self.client.get(format!("{}{path}", self.url)).send().await.unwrap().json().await.unwrap()
+        json(self.client.get(format!("{}{path}", self.url)).send().await.unwrap()).await
     }
 
     async fn upload(&self, name: &str, bytes: Vec<u8>) -> Result<Response, reqwest::Error> {
@@ -105,6 +105,10 @@ impl Drop for Service {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+async fn json(response: Response) -> Value {
+    serde_json::from_slice(&response.bytes().await.unwrap()).unwrap()
 }
 
 /// The bytes of an upload: most small, some large, one in a hundred of 10 MiB less what a form adds.
@@ -141,7 +145,7 @@ impl Counts {
                 let status = response.status().as_u16();
                 let after = response.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
                 if status == 202 {
-                    let body: Value = response.json().await.unwrap();
+                    let body = json(response).await;
                     self.ids.lock().unwrap().push(body["id"].as_str().unwrap().to_owned());
                 }
                 (
@@ -301,7 +305,7 @@ async fn users(users: usize) {
                     note("upload", begun);
                     match answer.status().as_u16() {
                         202 => {
-                            let body: Value = answer.json().await.unwrap();
+                            let body = json(answer).await;
                             let id = body["id"].as_str().unwrap().to_owned();
                             loop {
                                 let begun = Instant::now();

@@ -206,12 +206,25 @@ struct Uploaded {
 
 /// A body that is read by somebody else, and whose rest can be had should that one stop.
 #[derive(Clone)]
-struct Tap(Arc<Mutex<(BodyDataStream, u64)>>);
+struct Tap(Arc<Mutex<Tapped>>);
+
+struct Tapped {
+    stream: BodyDataStream,
+    /// How many bytes may still come.
+    left: u64,
+    /// Whether more came.
+    exceeded: bool,
+}
 
 impl Tap {
     /// A body of at most so many bytes.
     fn new(body: Body, most: u64) -> Self {
-        Self(Arc::new(Mutex::new((body.into_data_stream(), most))))
+        Self(Arc::new(Mutex::new(Tapped { stream: body.into_data_stream(), left: most, exceeded: false })))
+    }
+
+    /// Whether it is longer than any document with what is said of it.
+    fn exceeded(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).exceeded
     }
 
     fn rest(&self) -> Body {
@@ -223,39 +236,31 @@ impl Stream for Tap {
     type Item = Result<Bytes, axum::Error>;
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let mut body = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (stream, left) = &mut *body;
-        let polled = std::task::ready!(Pin::new(stream).poll_next(cx));
+        let polled = std::task::ready!(Pin::new(&mut body.stream).poll_next(cx));
         if let Some(Ok(bytes)) = &polled {
-            let Some(now) = left.checked_sub(bytes.len() as u64) else {
-                // Only once: whoever reads the rest to drop it has a limit of its own.
-                *left = u64::MAX;
-                return Poll::Ready(Some(Err(axum::Error::new(TooMuch))));
-            };
-            *left = now;
+            let left = body.left.checked_sub(bytes.len() as u64);
+            if left.is_none() && !std::mem::replace(&mut body.exceeded, true) {
+                return Poll::Ready(Some(Err(axum::Error::new("the body is too large"))));
+            }
+            // Whoever reads the rest to drop it has a limit of its own.
+            body.left = left.unwrap_or_default();
         }
         Poll::Ready(polled)
     }
 }
 
-/// A body is longer than any document with what is said of it.
-#[derive(Debug, thiserror::Error)]
-#[error("the body is too large")]
-struct TooMuch;
-
-/// Whether this is what an error comes from.
-fn is_too_much(error: &(dyn std::error::Error + 'static)) -> bool {
-    error.is::<TooMuch>() || error.source().is_some_and(is_too_much)
+/// Whether a body was longer than it was asked for.
+fn is_too_long(error: &axum::Error) -> bool {
+    error.source().is_some_and(|source| source.is::<http_body_util::LengthLimitError>())
 }
 
 async fn read_json(body: &Tap) -> Result<(Submission, Option<Uploaded>), Problem> {
     let detail = || format!("a submission has at most {JSON} bytes");
-    let read = axum::body::to_bytes(body.rest(), JSON).await;
-    let bytes = read.map_err(|error| match error.source() {
-        Some(source) if is_too_much(source) || source.to_string().contains("length limit") => {
-            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail())
-        }
-        _ => Problem::bad("the body broke off"),
-    })?;
+    let bytes = match axum::body::to_bytes(body.rest(), JSON).await {
+        Ok(bytes) => bytes,
+        Err(error) if is_too_long(&error) => return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail())),
+        Err(_) => return Err(Problem::bad("the body broke off")),
+    };
     let submission: Submission = match serde_json::from_slice(&bytes) {
         Ok(submission) => submission,
         Err(error) if error.is_data() => return Err(Problem::unprocessable(error.to_string())),
@@ -271,7 +276,7 @@ async fn read_multipart(
 ) -> Result<(Submission, Option<Uploaded>), Problem> {
     let most = service.parts.settings.max_bytes;
     let broken = |error: &MultipartError| match error.status() {
-        _ if is_too_much(error) => too_large(most),
+        _ if body.exceeded() => too_large(most),
         StatusCode::PAYLOAD_TOO_LARGE => too_large(most),
         _ => Problem::bad(format!("the body is no form, or broke off: {}", error.body_text())),
     };
@@ -291,10 +296,10 @@ async fn read_multipart(
             if file.is_some() {
                 return Err(Problem::unprocessable("one document a request: there is more than one file"));
             }
-            file = Some(spooled(service, field).await?);
+            file = Some(spooled(service, field, body).await?);
             continue;
         }
-        let text = text_of(field).await?;
+        let text = text_of(field, most, body).await?;
         match name.as_str() {
             "filename" => submission.filename = Some(text),
             "filetype" => submission.filetype = Some(text),
@@ -313,7 +318,7 @@ async fn read_multipart(
     }
 }
 
-async fn spooled(service: &Service, mut field: Field<'_>) -> Result<Uploaded, Problem> {
+async fn spooled(service: &Service, mut field: Field<'_>, body: &Tap) -> Result<Uploaded, Problem> {
     let name = field.file_name().unwrap_or_default().to_owned();
     let declared = field.content_type().map(str::to_owned);
     let most = service.parts.settings.max_bytes;
@@ -322,7 +327,7 @@ async fn spooled(service: &Service, mut field: Field<'_>) -> Result<Uploaded, Pr
         let bytes = match field.chunk().await {
             Ok(Some(bytes)) => bytes,
             Ok(None) => break,
-            Err(error) if is_too_much(&error) => return Err(too_large(most)),
+            Err(_) if body.exceeded() => return Err(too_large(most)),
             Err(_) => return Err(Problem::bad("the body broke off")),
         };
         upload = upload.write(bytes).await.map_err(|error| unspooled(service, error))?;
@@ -344,9 +349,10 @@ fn unspooled(service: &Service, error: SpoolError) -> Problem {
     }
 }
 
-async fn text_of(mut field: Field<'_>) -> Result<String, Problem> {
+async fn text_of(mut field: Field<'_>, most: u64, body: &Tap) -> Result<String, Problem> {
     let mut text = Vec::new();
-    while let Some(bytes) = field.chunk().await.map_err(|_| Problem::bad("the body broke off"))? {
+    let broken = |_| if body.exceeded() { too_large(most) } else { Problem::bad("the body broke off") };
+    while let Some(bytes) = field.chunk().await.map_err(broken)? {
         if text.len() + bytes.len() > TEXT {
             return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("a text part has at most {TEXT} bytes")));
         }

@@ -21,7 +21,8 @@ fn script(name: &str) -> PathBuf {
 /// A program of this name, beside the tests' other tools or on the path.
 fn tool(name: &str) -> Option<PathBuf> {
     let beside = std::env::var_os("DOCMILL_TOOLS").map(|tools| PathBuf::from(tools).join(name));
-    let on_path = || std::env::var_os("PATH").into_iter().flat_map(|path| std::env::split_paths(&path).collect::<Vec<_>>());
+    let on_path =
+        || std::env::var_os("PATH").into_iter().flat_map(|path| std::env::split_paths(&path).collect::<Vec<_>>());
     let found = beside.into_iter().chain(on_path().map(|directory| directory.join(name))).find(|path| path.exists());
     if found.is_none() {
         println!("not run: `{name}` is not installed");
