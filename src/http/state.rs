@@ -93,6 +93,8 @@ impl Service {
         loop {
             let snapshot = Arc::clone(&published.borrow_and_update());
             let raised = alerts.look(&snapshot);
+            // Nobody asks for the changes here: kept, they would grow for as long as the service runs.
+            drop(alerts.changes());
             *self.raised.lock().unwrap_or_else(PoisonError::into_inner) = raised;
             if published.changed().await.is_err() {
                 return std::future::pending().await;
