@@ -123,7 +123,7 @@ mod tests {
         let ids = between(page, " id=\"", "\"");
         assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len(), "an id is there twice");
         for file in FILES {
-            for id in between(file.text, "at('", "')") {
+            for id in [" at('", "(at('", "!at('"].iter().flat_map(|call| between(file.text, call, "')")) {
                 assert!(ids.contains(&id), "{} names `{id}`", file.path);
             }
         }

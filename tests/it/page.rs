@@ -65,7 +65,7 @@ fn a_full_service_is_waited_for_and_hostile_text_stays_text() {
         assert_eq!(browser.text("return document.querySelector('#hits mark').textContent").await, "mill");
         let hit = browser.text("return document.querySelector('#hits').innerText").await;
         assert!(hit.contains(&format!("Zürich 水車 𝄞 {HOSTILE} and the mill's wheel")), "{hit}");
-        assert!(hit.contains("page 7, lines 3–9"), "{hit}");
+        assert!(hit.contains("page 7, lines 3–9") && hit.contains("› Accounts › 1843"), "{hit}");
         browser.press_until(TAB, "#hits button").await;
         browser.press(ENTER).await;
         browser.wait_for("document.querySelector('#result-summary').checkVisibility()").await;
@@ -76,8 +76,8 @@ fn a_full_service_is_waited_for_and_hostile_text_stays_text() {
         assert_eq!(browser.text(NAMELESS).await, "");
         for pixels in [320, 768, 1280] {
             browser.width(pixels).await;
-            let wide = browser.script("return document.scrollingElement.scrollWidth").await;
-            assert_eq!(wide, pixels, "the page is to fit in {pixels} pixels");
+            let page = "const page = document.scrollingElement; return page.scrollWidth - page.clientWidth";
+            assert_eq!(browser.script(page).await, 0, "the page is to fit in {pixels} pixels");
         }
 
         // Away with it: the question is asked first, and the harmless answer has the focus.
@@ -129,8 +129,7 @@ fn a_file_is_taken_seen_through_read_and_found_with_the_keyboard() {
         browser.press(ENTER).await;
         browser.wait_for("document.activeElement.id === 'result-title'").await;
         let result = browser.text("return document.querySelector('#result').innerText").await;
-        assert!(result.contains("ledger & <b>sons.txt") && result.contains("Mühlstein"), "{result}");
-        assert!(result.contains("Chunks\n1\n"), "{result}");
+        assert!(result.contains("ledger & <b>sons.txt") && result.contains("Chunks\n1\n"), "{result}");
 
         assert_eq!(browser.complaints().await, Vec::<String>::new());
     });

@@ -3,8 +3,8 @@
 import { call } from './api.js';
 import { at, count, make, moment, nameOf, stateOf, strange, write } from './show.js';
 
-/** Documents on a page. */
-const LIMIT = 20;
+/** Documents on a page: few enough that a result, below the list, is near the row that it was opened from. */
+const LIMIT = 10;
 /** The list is asked for again at most so often, in milliseconds, however many events tell that it changed. */
 const CALM = 1000;
 

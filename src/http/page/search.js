@@ -75,7 +75,9 @@ function item(hit) {
   button.addEventListener('click', () => open(hit.document));
   const where = make('span', { className: 'where' }, whereIs(hit));
   const title = make('h3', {}, button, where);
-  const heading = [hit.title, hit.heading].filter((text, index, all) => text && all.indexOf(text) === index).join(' › ');
+  // The headings above it, outermost first; the first of them is often the title.
+  const above = [hit.title, ...[hit.heading ?? []].flat()];
+  const heading = above.filter((text, index) => text && above.indexOf(text) === index).join(' › ');
   const about = make('p', { className: 'quiet' }, heading && strange(heading));
   const snippet = hit.snippet ?? { text: hit.text ?? '', matches: [] };
   const shown = make('p', { className: 'snippet', dir: 'auto' }, ...marked(snippet.text, snippet.matches ?? []));

@@ -139,7 +139,7 @@ async fn search() -> Response {
     let text = format!("Zürich 水車 𝄞 {HOSTILE} and the mill's wheel");
     let from = text.find("mill").expect("it is there");
     let hit = json!({
-        "id": "1", "document": "0", "filename": HOSTILE, "title": HOSTILE, "page": 7, "line_start": 3, "line_end": 9,
+        "id": "1", "document": "0", "filename": HOSTILE, "title": HOSTILE, "heading": ["Accounts", "1843"], "page": 7, "line_start": 3, "line_end": 9,
         "text": text, "snippet": { "text": text, "matches": [[from, from + "mill".len()]] },
     });
     Json(json!({ "query": "mill", "hits": [hit] })).into_response()
