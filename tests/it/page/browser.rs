@@ -34,6 +34,7 @@ pub(super) const TAB: &str = "\u{E004}";
 pub(super) const ENTER: &str = "\u{E007}";
 
 /// Whether there is a browser; says so where there is none, and fails where one has to be.
+#[expect(clippy::print_stderr, reason = "a skipped test says so")]
 pub(super) fn is_here() -> bool {
     let version = Command::new("chromedriver").arg("--version").output();
     let is_here = version.is_ok_and(|output| output.status.success());
@@ -50,7 +51,7 @@ pub(super) struct Browser {
     address: SocketAddr,
     session: String,
     client: reqwest::Client,
-    _profile: TempDir,
+    profile: TempDir,
 }
 
 impl Browser {
@@ -64,9 +65,9 @@ impl Browser {
             .expect("chromedriver starts");
         let address = address(&mut driver);
         let client = reqwest::Client::builder().no_proxy().build().expect("a client");
-        let mut browser = Self { driver, address, session: String::new(), client, _profile: profile };
+        let mut browser = Self { driver, address, session: String::new(), client, profile };
         let mut flags: Vec<String> = FLAGS.iter().map(ToString::to_string).collect();
-        flags.push(format!("--user-data-dir={}", browser._profile.path().display()));
+        flags.push(format!("--user-data-dir={}", browser.profile.path().display()));
         let wanted = json!({
             "goog:chromeOptions": { "args": flags },
             "goog:loggingPrefs": { "browser": "ALL" },
