@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use docmill_api::{CancellationToken, Provider, Registry, Search, Services, SourceItem, StageError, async_trait};
+use docmill_api::{CancellationToken, Registry, Services, SourceItem, StageError, async_trait};
 use tokio::sync::OnceCell;
 
 use super::carry_out::{Begun, Started, State, Work, carry_out};
@@ -14,7 +14,7 @@ use super::pipeline_args::{CONFIGURATION, PipelineArgs, refuse_usage};
 use super::progress::Ui;
 use super::tuner::rules;
 use super::{ENVIRONMENT, open, services};
-use crate::http::{Heard, KEY_VARIABLE, Keys, Questions, Queue, ServiceParts, Spool};
+use crate::http::{Asked, Heard, KEY_VARIABLE, Keys, Questions, Queue, ServiceParts, Spool};
 use crate::ledger;
 use crate::monitor::RunState;
 use crate::plan::{Plan, Role};
@@ -243,12 +243,12 @@ struct Opened {
     plan: Plan,
     registry: Registry,
     services: Services,
-    opened: OnceCell<(Arc<dyn Search>, Option<Arc<dyn Provider>>)>,
+    opened: OnceCell<Asked>,
 }
 
 #[async_trait]
 impl Questions for Opened {
-    async fn open(&self) -> Result<(Arc<dyn Search>, Option<Arc<dyn Provider>>), StageError> {
+    async fn open(&self) -> Result<Asked, StageError> {
         let opened = self.opened.get_or_try_init(|| async {
             let (store, stage) = open::store(&self.plan, &self.registry).await?;
             let provider = open::provider_before(&self.plan, &self.registry, stage, &self.services).await?;

@@ -39,7 +39,7 @@ pub use listen::Connections;
 pub use metrics::HttpMetrics;
 pub use queue::Queue;
 pub use spool::Spool;
-pub use state::{Questions, ServiceParts};
+pub use state::{Asked, Questions, ServiceParts};
 
 use guard::GuardSettings;
 use listen::Limits;

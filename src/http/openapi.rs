@@ -61,7 +61,7 @@ impl Operation {
         self
     }
 
-    fn json(mut self, schema: Value) -> Self {
+    fn json(mut self, schema: &Value) -> Self {
         self.body = Some(json!({ "required": true, "content": { "application/json": { "schema": schema } } }));
         self
     }
@@ -208,7 +208,7 @@ fn documents(schemas: &mut SchemaGenerator) -> Vec<Operation> {
     of::<DocumentView>(schemas);
     let list = Answer::Json(of::<DocumentList>(schemas));
     let mut submit = Operation::new("post", "/v1/documents", "Hands a document in: by its URL, or with its bytes.")
-        .json(of::<Submission>(schemas))
+        .json(&of::<Submission>(schemas))
         .well(202, "It is accepted, and survives the end of the process.", document())
         .well(200, "It was accepted before under this `Idempotency-Key`.", document())
         .wrong(&[409, 413, 415, 422]);
@@ -272,7 +272,7 @@ fn others(schemas: &mut SchemaGenerator) -> Vec<Operation> {
             .well(200, "The best rows.", Answer::Json(of::<Hits>(schemas)))
             .wrong(&[422]),
         Operation::new("post", "/v1/context", "Packs what the store holds about a question, for a model.")
-            .json(of::<ContextRequest>(schemas))
+            .json(&of::<ContextRequest>(schemas))
             .well(200, "The text, and where it is from.", Answer::Json(of::<ContextAnswer>(schemas)))
             .wrong(&[413, 415, 422]),
         Operation::new("get", "/v1/snapshot", "Shows the run: stages, queues, memory, machine.").well(
@@ -281,14 +281,14 @@ fn others(schemas: &mut SchemaGenerator) -> Vec<Operation> {
             any(),
         ),
         Operation::new("patch", "/v1/stages/{id}", "Changes a stage's width.")
-            .json(of::<WidthRequest>(schemas))
+            .json(&of::<WidthRequest>(schemas))
             .well(200, "The width from now on.", Answer::Json(of::<WidthSet>(schemas)))
             .wrong(&[404, 409, 413, 415, 422]),
         told("/v1/run/pause", "Gives the pipeline no further documents; those that wait stay."),
         told("/v1/run/resume", "Gives the pipeline documents again."),
         told("/v1/run/drain", "Takes no documents in any more, and finishes what is in hand."),
         told("/v1/run/retry", "Tries all documents again that failed, or those of a stage.")
-            .json(of::<RetryRequest>(schemas))
+            .json(&of::<RetryRequest>(schemas))
             .wrong(&[409, 413, 415, 422]),
         Operation::new("post", "/v1/commands", "Tells the run something, as one docmill to another.")
             .json(

@@ -24,6 +24,9 @@ use crate::monitor::Snapshot;
 use crate::plan::ServePlan;
 use crate::tune::{Alert, AlertRules, Alerts};
 
+/// A store, and the model that embeds questions to it, where they are embedded.
+pub type Asked = (Arc<dyn Search>, Option<Arc<dyn Provider>>);
+
 /// Opens what questions are put to.
 #[async_trait]
 pub trait Questions: Send + Sync {
@@ -31,7 +34,7 @@ pub trait Questions: Send + Sync {
     ///
     /// # Errors
     /// There is no store yet, or it or the model cannot be opened.
-    async fn open(&self) -> Result<(Arc<dyn Search>, Option<Arc<dyn Provider>>), StageError>;
+    async fn open(&self) -> Result<Asked, StageError>;
 }
 
 /// What a service is made of.

@@ -189,6 +189,7 @@ impl Service {
 }
 
 /// The ledger fails: nothing of ours to tell the world in detail.
+#[expect(clippy::needless_pass_by_value, reason = "as `map_err` gives it")]
 pub(crate) fn unreadable(error: crate::ledger::LedgerError) -> Problem {
     tracing::error!(%error, "the ledger cannot be used");
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the service cannot read or write what it remembers of documents")

@@ -65,7 +65,7 @@ impl Browser {
             .expect("chromedriver starts");
         let address = address(&mut driver);
         let client = reqwest::Client::builder().no_proxy().build().expect("a client");
-        let mut browser = Self { driver, address, session: String::new(), client, profile: profile };
+        let mut browser = Self { driver, address, session: String::new(), client, profile };
         let mut flags: Vec<String> = FLAGS.iter().map(ToString::to_string).collect();
         flags.push(format!("--user-data-dir={}", browser.profile.path().display()));
         let wanted = json!({
