@@ -292,7 +292,7 @@ fn others(schemas: &mut SchemaGenerator) -> Vec<Operation> {
             .wrong(&[409, 413, 415, 422]),
         Operation::new("post", "/v1/commands", "Tells the run something, as one docmill to another.")
             .json(
-                json!({ "type": "object", "required": ["command"], "properties": { "command": { "type": "string" } } }),
+                &json!({ "type": "object", "required": ["command"], "properties": { "command": { "type": "string" } } }),
             )
             .well(202, "It is told.", Answer::Nothing)
             .wrong(&[409, 413, 415, 422]),
