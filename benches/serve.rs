@@ -14,7 +14,7 @@
 mod program;
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -85,13 +85,10 @@ impl Service {
 
     /// Waits until nothing is under way; gives the counts.
     async fn at_rest(&self) -> Value {
-        loop {
-            let documents = self.get("/v1/snapshot").await["documents"].clone();
-            if documents["unfinished"] == 0 && self.get("/health/queue").await["length"] == 0 {
-                return documents;
-            }
+        while self.get("/v1/documents?state=running&limit=1").await["total"] != 0 {
             tokio::time::sleep(Duration::from_millis(250)).await;
         }
+        self.get("/v1/snapshot").await["documents"].clone()
     }
 
     fn kill(mut self) {
@@ -167,6 +164,7 @@ async fn flood(uploads: usize) {
     let service = Arc::new(Service::start(base.path(), &[]));
     let (watch, stop) = watch_live(&service);
     let counts = Arc::new(Counts::default());
+    let contents: Vec<bytes::Bytes> = (0..uploads).map(|number| content(number).into()).collect();
     let begun = Instant::now();
     let all: Vec<_> = (0..uploads)
         .map(|number| {
@@ -208,7 +206,7 @@ async fn flood(uploads: usize) {
     let documents = service.at_rest().await;
     let memory = service.get("/health/memory").await;
     stop.store(true, Ordering::Relaxed);
-    let mut live = watch.await.unwrap();
+    let mut live = watch.join().unwrap();
     live.sort_by(f64::total_cmp);
     println!(
         "  the refused came again {} times; all in after {:.1} s: {documents}; in flight at most {} of {} bytes, rss {} \
@@ -225,18 +223,21 @@ async fn flood(uploads: usize) {
     );
 }
 
-/// Asks `/health/live` fifty times a second on connections of its own; gives the milliseconds.
-fn watch_live(service: &Arc<Service>) -> (tokio::task::JoinHandle<Vec<f64>>, Arc<AtomicBool>) {
+/// Asks `/health/live` fifty times a second, on a thread and connections of its own; gives the milliseconds.
+fn watch_live(service: &Arc<Service>) -> (std::thread::JoinHandle<Vec<f64>>, Arc<AtomicBool>) {
     let stop = Arc::new(AtomicBool::new(false));
-    let (url, over) = (format!("{}/health/live", service.url), Arc::clone(&stop));
-    let watch = tokio::spawn(async move {
-        let client = Client::builder().timeout(LONG).build().unwrap();
+    let (place, over) = (service.url.trim_start_matches("http://").to_owned(), Arc::clone(&stop));
+    let watch = std::thread::spawn(move || {
         let mut times = Vec::new();
         while !over.load(Ordering::Relaxed) {
             let begun = Instant::now();
-            assert!(client.get(&url).send().await.unwrap().status().is_success());
+            let mut stream = std::net::TcpStream::connect(&place).unwrap();
+            write!(stream, "GET /health/live HTTP/1.1\r\nhost: {place}\r\nconnection: close\r\n\r\n").unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).unwrap();
+            assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
             times.push(begun.elapsed().as_secs_f64() * 1000.0);
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            std::thread::sleep(Duration::from_millis(20));
         }
         times
     });

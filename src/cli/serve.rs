@@ -21,6 +21,9 @@ use crate::plan::{Plan, Role};
 use crate::report::{count, printable};
 use crate::runtime::{RunEnd, item_of};
 
+/// How many may knock before they are let in; the system allows fewer where it is set so.
+const BACKLOG: i32 = 4096;
+
 /// How long requests that are being answered have once the run is over.
 const LAST_ANSWERS: Duration = Duration::from_secs(5);
 
@@ -155,6 +158,8 @@ fn unfit(plan: &Plan, keys: &Keys) -> Option<String> {
 
 fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     let listener = TcpListener::bind(address)?;
+    // Many may knock at once; who waits is answered, and who finds no room to wait is told nothing.
+    rustix::net::listen(&listener, BACKLOG)?;
     listener.set_nonblocking(true)?;
     Ok(listener)
 }

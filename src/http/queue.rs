@@ -175,7 +175,7 @@ impl Queue {
         let now = Instant::now();
         let oldest = lines.shares.iter().filter_map(|(_, line)| line.front()).map(|first| first.since).min();
         QueueView {
-            length: lines.length,
+            length: lines.length + lines.first.len(),
             capacity: self.capacity,
             oldest: oldest.map_or(Duration::ZERO, |since| now.duration_since(since)),
             drain_rate: lines.drain_rate(now),

@@ -57,7 +57,7 @@ impl Default for ServePlan {
             schemes: vec!["http".into(), "https".into()],
             origins: Vec::new(),
             hosts: Vec::new(),
-            connections: 1024,
+            connections: 2048,
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(30),
         }
@@ -113,7 +113,7 @@ pub fn serve_fields() -> Vec<FieldSpec> {
             json!([]),
             "Names that the service is called by besides its address, such as `docmill.example`.",
         ),
-        FieldSpec::new("connections", number(1_000_000), json!(1024), "How many connections are held at once."),
+        FieldSpec::new("connections", number(1_000_000), json!(2048), "How many connections are held at once."),
         FieldSpec::new("header_timeout", FieldType::Duration, json!("10s"), "How long the head of a request may take."),
         FieldSpec::new("idle_timeout", FieldType::Duration, json!("30s"), "How long nothing may come of a body."),
     ]

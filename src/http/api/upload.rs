@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use axum::Json;
 use axum::body::{Body, BodyDataStream};
 use axum::extract::multipart::{Field, MultipartError};
-use axum::extract::{FromRequest, Multipart, Request, State};
+use axum::extract::{DefaultBodyLimit, FromRequest, Multipart, Request, State};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -282,6 +282,8 @@ async fn read_multipart(
     };
     let mut request = Request::new(body.rest());
     *request.headers_mut() = headers.clone();
+    // The body has its limit already, and a larger one than what axum takes for usual.
+    DefaultBodyLimit::disable().apply(&mut request);
     let parts = Multipart::from_request(request, &()).await;
     let mut parts = parts.map_err(|refused| Problem::bad(refused.body_text()))?;
     let mut fields = 0;

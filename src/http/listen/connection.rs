@@ -29,7 +29,7 @@ use super::wire::Wire;
 use crate::http::problem::Problem;
 
 /// How long the head of a request may take on a spare seat: there are few of them.
-const SPARE_HEADER: Duration = Duration::from_secs(2);
+const SPARE_HEADER: Duration = Duration::from_secs(5);
 
 /// What hyper keeps of a connection's bytes, each way: 1024 connections then hold 128 MiB at the very worst. It must hold
 /// a head.
