@@ -74,11 +74,11 @@ impl Service {
         json(self.client.get(format!("{}{path}", self.url)).send().await.unwrap()).await
     }
 
-    async fn upload(&self, name: &str, bytes: Vec<u8>) -> Result<Response, reqwest::Error> {
+    async fn upload(&self, name: &str, bytes: &[u8]) -> Result<Response, reqwest::Error> {
         let boundary = "a-boundary-that-is-in-no-document";
         let head =
             format!("--{boundary}\r\ncontent-disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\r\n");
-        let body = [head.as_bytes(), &bytes, format!("\r\n--{boundary}--\r\n").as_bytes()].concat();
+        let body = [head.as_bytes(), bytes, format!("\r\n--{boundary}--\r\n").as_bytes()].concat();
         let kind = format!("multipart/form-data; boundary={boundary}");
         self.client.post(format!("{}/v1/documents", self.url)).header("content-type", kind).body(body).send().await
     }
@@ -151,7 +151,11 @@ impl Counts {
                 )
             }
             Err(error) => {
-                (format!("no answer: {}", if error.is_connect() { "not connected" } else { "broke off" }), None)
+                let mut why: &dyn std::error::Error = &error;
+                while let Some(source) = why.source() {
+                    why = source;
+                }
+                (format!("no answer: {why}"), Some(1))
             }
         };
         *self.answers.lock().unwrap().entry(what).or_default() += 1;
@@ -162,15 +166,15 @@ impl Counts {
 async fn flood(uploads: usize) {
     let base = tempfile::tempdir().unwrap();
     let service = Arc::new(Service::start(base.path(), &[]));
-    let (watch, stop) = watch_live(&service);
     let counts = Arc::new(Counts::default());
-    let contents: Vec<bytes::Bytes> = (0..uploads).map(|number| content(number).into()).collect();
+    let contents: Arc<Vec<Vec<u8>>> = Arc::new((0..uploads).map(content).collect());
+    let (watch, stop) = watch_live(&service);
     let begun = Instant::now();
     let all: Vec<_> = (0..uploads)
         .map(|number| {
-            let (service, counts) = (Arc::clone(&service), Arc::clone(&counts));
+            let (service, counts, contents) = (Arc::clone(&service), Arc::clone(&counts), Arc::clone(&contents));
             tokio::spawn(async move {
-                let again = counts.of(service.upload(&format!("{number}.txt"), content(number)).await).await;
+                let again = counts.of(service.upload(&format!("{number}.txt"), &contents[number]).await).await;
                 again.map(|after| (number, after))
             })
         })
@@ -186,13 +190,13 @@ async fn flood(uploads: usize) {
         .into_iter()
         .map(|(number, mut after)| {
             let service = Arc::clone(&service);
-            let counts = Arc::clone(&counts);
+            let (counts, contents) = (Arc::clone(&counts), Arc::clone(&contents));
             tokio::spawn(async move {
                 let mut times = 0;
                 loop {
                     tokio::time::sleep(Duration::from_secs(after)).await;
                     times += 1;
-                    match counts.of(service.upload(&format!("{number}.txt"), content(number)).await).await {
+                    match counts.of(service.upload(&format!("{number}.txt"), &contents[number]).await).await {
                         Some(next) => after = next,
                         None => return times,
                     }
@@ -248,11 +252,12 @@ async fn killed(uploads: usize) {
     let base = tempfile::tempdir().unwrap();
     let service = Arc::new(Service::start(base.path(), &[]));
     let counts = Arc::new(Counts::default());
+    let contents: Arc<Vec<Vec<u8>>> = Arc::new((0..uploads).map(content).collect());
     let all: Vec<_> = (0..uploads)
         .map(|number| {
-            let (service, counts) = (Arc::clone(&service), Arc::clone(&counts));
+            let (service, counts, contents) = (Arc::clone(&service), Arc::clone(&counts), Arc::clone(&contents));
             tokio::spawn(async move {
-                counts.of(service.upload(&format!("{number}.txt"), content(number)).await).await;
+                counts.of(service.upload(&format!("{number}.txt"), &contents[number]).await).await;
             })
         })
         .collect();
@@ -297,7 +302,7 @@ async fn users(users: usize) {
                     }
                     let begun = Instant::now();
                     let answer = service
-                        .upload(&format!("{user}-{round}.txt"), content(user * 1_000_000 + round * 100 + 17))
+                        .upload(&format!("{user}-{round}.txt"), &content(user * 1_000_000 + round * 100 + 17))
                         .await;
                     let Ok(answer) = answer else {
                         miss("no answer".into());
@@ -372,8 +377,7 @@ async fn soak(uploads: usize) {
                         }
                         let text = format!("Upload {number} tells which miller brought how much grain.\n").repeat(20);
                         loop {
-                            let answer =
-                                service.upload(&format!("{number}.txt"), text.clone().into_bytes()).await.unwrap();
+                            let answer = service.upload(&format!("{number}.txt"), text.as_bytes()).await.unwrap();
                             match answer.status().as_u16() {
                                 202 => break,
                                 503 => tokio::time::sleep(Duration::from_millis(300)).await,
