@@ -159,7 +159,11 @@ impl Queue {
 
     /// Puts something before all others: it is known to be bounded.
     pub(crate) fn first(&self, item: SourceItem) {
-        self.lines().first.push_back(item);
+        let mut lines = self.lines();
+        if !lines.first.contains(&item) {
+            lines.first.push_back(item);
+        }
+        drop(lines);
         self.arrived.notify_one();
     }
 

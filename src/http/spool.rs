@@ -135,8 +135,14 @@ impl Spool {
                 state.failed.push_back(hash);
             }
         } else {
+            state.failed.retain(|other| *other != hash);
             state.ended.entry(hash).or_insert(0);
         }
+    }
+
+    /// Takes note of a file whose document may have been accepted, or not.
+    pub(crate) fn is_there(&self, hash: Digest) {
+        self.state().ended.entry(hash).or_insert(0);
     }
 
     /// Those that may be removed; each was seen to be needed by nobody `times` before.

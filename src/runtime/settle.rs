@@ -26,6 +26,9 @@ const GROUP: usize = 512;
 /// How long nothing has come to an end before a run that waits for documents brings its indexes up to date.
 const REST: Duration = Duration::from_secs(2);
 
+/// How old what is not in the indexes yet may become where documents never stop coming: a search reads all of it.
+const UNINDEXED: Duration = Duration::from_secs(20);
+
 /// A sink as the settler knows it.
 pub(crate) struct Store {
     pub(crate) id: Arc<str>,
@@ -38,6 +41,7 @@ pub(crate) struct Store {
 pub(crate) async fn settle(shared: Arc<Shared>, stores: Vec<Store>, mut finished: oneshot::Receiver<()>) {
     let (mut last, mut unindexed) = (false, false);
     let mut turn = Turn::begin();
+    let mut indexed = Instant::now();
     loop {
         let deliveries = shared.board.take();
         if deliveries.is_empty() {
@@ -47,7 +51,7 @@ pub(crate) async fn settle(shared: Arc<Shared>, stores: Vec<Store>, mut finished
             tokio::select! {
                 () = shared.board.arrived() => {}
                 () = tokio::time::sleep(REST), if unindexed && shared.waits.load(Relaxed) => {
-                    unindexed = false;
+                    (unindexed, indexed) = (false, Instant::now());
                     close(&shared, &stores).await;
                 }
                 // All stages have ended: what is on the board by now is the last.
@@ -62,6 +66,11 @@ pub(crate) async fn settle(shared: Arc<Shared>, stores: Vec<Store>, mut finished
                 turn.pass(Instant::now()).await;
                 conclude(&shared, delivery);
             }
+        }
+        // A run over what there is does this once, at its end.
+        if shared.waits.load(Relaxed) && indexed.elapsed() >= UNINDEXED {
+            close(&shared, &stores).await;
+            (unindexed, indexed) = (false, Instant::now());
         }
     }
     if !shared.board.is_aborted() {

@@ -111,8 +111,26 @@ pub(super) async fn submit(
             return Err(problem);
         }
     };
+    let _kept = file.as_ref().map(|file| Kept(Arc::clone(&service), file.hash));
     let item = item(&service, &caller, submission, file)?;
-    service.take_in(&caller, item, key, place, in_flight).await
+    // A caller that goes leaves no document accepted and not lined up.
+    let taking_in = async move { service.take_in(&caller, item, key, place, in_flight).await };
+    match tokio::spawn(taking_in).await {
+        Ok(answer) => answer,
+        Err(error) => {
+            tracing::error!(%error, "accepting a document broke off");
+            Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "accepting the document broke off"))
+        }
+    }
+}
+
+/// A file in the spool whose document is not accepted yet. Dropped, it is looked at whether somebody needs it.
+struct Kept(Shared, Digest);
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.0.parts.spool.is_there(self.1);
+    }
 }
 
 async fn admitted(service: &Service, caller: &Caller, share: &str) -> Result<(Place, InFlight), Problem> {
@@ -164,8 +182,7 @@ impl Service {
                 place.fill(item, in_flight);
                 self.parts.heard.accepted(id, user_id);
             }
-            Acceptance::AsBefore => self.parts.spool.ended(&item.uri, false),
-            Acceptance::UnderWay => {}
+            Acceptance::AsBefore | Acceptance::UnderWay => {}
         }
         let mut document = self.document(id, caller).await?;
         if acceptance == Acceptance::AsBefore && document.state == DocumentState::Done {
