@@ -11,7 +11,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
-use axum::http::StatusCode;
+use axum::http::header::CONNECTION;
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use docmill_api::CancellationToken;
 use hyper::Request;
@@ -125,5 +126,10 @@ async fn answer(
     } else {
         response
     };
+    let mut response = response;
+    if seat.has_unread() {
+        // The connection ends with this answer: a peer that is not told would send its next request into nothing.
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     Ok(response.map(|body| Leaving::new(body, in_hand)))
 }

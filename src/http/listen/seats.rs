@@ -245,6 +245,11 @@ impl Seat {
         self.unread.store(true, Relaxed);
     }
 
+    /// Whether something of a request's body was never read.
+    pub(super) fn has_unread(&self) -> bool {
+        self.unread.load(Relaxed)
+    }
+
     /// Says that bytes have come.
     pub(super) fn hears(&self) {
         self.unanswered.store(true, Relaxed);

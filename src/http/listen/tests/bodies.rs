@@ -98,6 +98,7 @@ async fn an_early_answer_is_read_by_a_peer_that_sends_all_first() {
     let mut said = String::new();
     stream.read_to_string(&mut said).await.expect("an answer, and no reset");
     assert_eq!(status(&said), 503, "{said:?}");
+    assert!(said.to_ascii_lowercase().contains("connection: close"), "told not to come again this way: {said:?}");
     drop(stream);
     service.is_empty().await;
     assert_eq!(service.end().await, 0);
