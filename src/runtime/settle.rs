@@ -27,7 +27,7 @@ const GROUP: usize = 512;
 const REST: Duration = Duration::from_secs(2);
 
 /// How old what is not in the indexes yet may become where documents never stop coming: a search reads all of it.
-const UNINDEXED: Duration = Duration::from_secs(20);
+const UNINDEXED: Duration = Duration::from_secs(5);
 
 /// A sink as the settler knows it.
 pub(crate) struct Store {
