@@ -199,7 +199,9 @@ impl Intake {
     /// Lets those wait that were accepted when they were handed in: the ledger was asked then.
     fn take_accepted(&self, listed: &mut Vec<(Document, SourceItem)>, waiting: &mut VecDeque<Waiting>) {
         for (mut document, item) in std::mem::take(listed) {
-            match self.shared.accepted.take(&document.id).filter(|_| !item.gone) {
+            // A deletion may come before what it deletes, which has to find its note of having been taken back.
+            let waits = if item.gone { None } else { self.shared.accepted.take(&document.id) };
+            match waits {
                 Some(Waits { past, known, cancelled, .. }) => {
                     document.known = known;
                     let accepted = if cancelled { Accepted::TakenBack } else { Accepted::Before };
