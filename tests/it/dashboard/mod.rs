@@ -12,7 +12,8 @@ use docmill::load::simulate::{Running, Server, Settings};
 use rustix::process::Signal;
 
 use self::terminal::Terminal;
-use super::pipeline::mill::{DEFAULT, Mill, block_on};
+use super::pipeline::mill::{DEFAULT, Mill, PROGRAM, block_on};
+use super::serve::served::Served;
 
 /// A service that answers after a fifth of a second, always: what is sent at once is how wide the stage is.
 async fn service() -> Running {
@@ -164,4 +165,46 @@ fn without_a_terminal_it_is_refused_and_no_colour_is_no_colour() {
     assert_eq!(terminal.wait(), 0);
     terminal.assert_sane();
     assert!(terminal.screen().contains("1 done"), "{}", terminal.screen());
+}
+
+#[test]
+fn the_dashboard_of_a_service_changes_its_widths_from_afar() {
+    block_on(async || {
+        let mill = Mill::new();
+        let served = Served::start(&mill);
+        let width = async || {
+            let snapshot = served.get("/v1/snapshot").await.body;
+            let stages = snapshot["stages"].as_array().cloned().unwrap_or_default();
+            stages
+                .iter()
+                .find(|stage| stage["id"] == "embed")
+                .and_then(|stage| stage["width"].as_u64())
+                .expect("a width")
+        };
+        let before = width().await;
+        // Nothing of the pipeline is there: the address is all that is known.
+        let elsewhere = tempfile::tempdir().expect("a directory");
+        let mut command = Command::new(PROGRAM);
+        command.current_dir(elsewhere.path()).args(["top", &served.url]);
+        let mut terminal = Terminal::start(&command, 120, 40, &[]);
+        terminal.wait_for("embed");
+        for _ in 0..12 {
+            if selected(&terminal.screen(), "embed") {
+                break;
+            }
+            terminal.press("j");
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        terminal.wait_until("`embed` selected", |screen| selected(screen, "embed"));
+        terminal.press("+");
+        let since = std::time::Instant::now();
+        while width().await != before + 1 {
+            assert!(since.elapsed() < Duration::from_secs(60), "{}", terminal.screen());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        terminal.press("q");
+        assert_eq!(terminal.wait(), 0);
+        terminal.assert_sane();
+        assert_eq!(served.get("/health/ready").await.status, 200, "the service goes on");
+    });
 }
