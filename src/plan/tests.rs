@@ -504,7 +504,7 @@ fn what_is_only_unwise_is_a_warning() {
 #[test]
 fn all_complaints_come_at_once_in_the_order_of_their_places() {
     let text = PIPELINE
-        .replacen("[stages.source]", "[serve]\n[stages.source]", 1)
+        .replacen("[stages.source]", "[queue]\n[stages.source]", 1)
         .replacen("width = 32", "widht = 32", 1)
         .replacen("kind = \"parse\"", "kind = \"pars\"", 1)
         .replacen("tokens = 512", "tokens = 0", 1)
