@@ -136,13 +136,14 @@ fn a_document_that_is_deleted_while_it_waits_does_not_come_back() {
         assert_eq!(told.status, 202, "{}", told.body);
         let ids = [served.accepted("a.md", NOTE.as_bytes(), &[]).await, served.accepted("b.md", b"# B", &[]).await];
         // The run is paused: nothing comes to its end, the deletion neither.
-        let (deleted, other) = tokio::join!(served.delete(&format!("/v1/documents/{}", ids[0])), async {
+        let path = format!("/v1/documents/{}", ids[0]);
+        let (deleted, other) = tokio::join!(served.delete(&path), async {
             tokio::time::sleep(std::time::Duration::from_millis(500)).await;
             answered(served.request(Method::POST, "/v1/run/resume")).await
         });
         assert_eq!((deleted.status, other.status), (204, 202), "{}", deleted.body);
         assert_eq!(served.ended(&ids[1]).await["state"], "done");
-        assert_eq!(served.get(&format!("/v1/documents/{}", ids[0])).await.status, 404);
+        assert_eq!(served.get(&path).await.status, 404);
         assert_eq!(served.get("/v1/documents").await.body["total"], 1);
         let (_, said) = served.stop();
         assert!(said.contains("2 documents came to their ends, 0 failed"), "{said}");
