@@ -207,7 +207,9 @@ def refused():
 def lengths():
     get = f"GET /health/live HTTP/1.1\r\n{COMMON}"
     said = send(f"{get}Content-Length: 3\r\n\r\nabcand more\r\n\r\n")
-    say("a body longer than told", said.count(b"HTTP/1.1 ") <= 2 and b" 400 " in said, f"{said.count(b'HTTP/1.1 ')} answers")
+    # What follows is refused, or never looked at: the answer to a request whose body nobody reads ends the connection.
+    answers = said.count(b"HTTP/1.1 ")
+    say("a body longer than told", answers == 1 or (answers == 2 and b" 400 " in said), f"{answers} answers")
     smuggled = f"{get}Content-Length: 60\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{get}\r\n"
     said = send(smuggled)
     say("both lengths", said.count(b"HTTP/1.1 ") == 1, f"{said.count(b'HTTP/1.1 ')} answer")
