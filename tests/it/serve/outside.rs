@@ -1,6 +1,8 @@
 //! The service in the hands of programs that others wrote: schemathesis, which makes requests of all kinds out of the
 //! description, and Prometheus, which scrapes it; and in those of one that wishes it ill. Each where it is installed.
 
+#![expect(clippy::print_stdout, reason = "says what was not run, and what the others saw")]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
