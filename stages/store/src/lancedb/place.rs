@@ -19,10 +19,8 @@ const INDEX_CACHE: usize = 128 << 20;
 const METADATA_CACHE: usize = 32 << 20;
 
 /// The same for who writes: the committer looks at each new manifest once, so what is kept of old ones is memory that
-/// grows with the length of a run for nothing; and what it reads of an index, to bring it up to date, is another one after
-/// that.
+/// grows with the length of a run for nothing.
 const WRITER_METADATA_CACHE: usize = 4 << 20;
-const WRITER_INDEX_CACHE: usize = 8 << 20;
 
 /// A table that is open for writing.
 pub(super) struct Opened {
@@ -65,9 +63,8 @@ impl Place {
         let path = self.directory.to_str().ok_or_else(|| {
             StageError::fatal(format!("`{}` is not UTF-8, which LanceDB needs", self.directory.display()))
         })?;
-        let (index, metadata) =
-            if fresh { (INDEX_CACHE, METADATA_CACHE) } else { (WRITER_INDEX_CACHE, WRITER_METADATA_CACHE) };
-        let session = Session::new(index, metadata, Arc::new(ObjectStoreRegistry::default()));
+        let metadata = if fresh { METADATA_CACHE } else { WRITER_METADATA_CACHE };
+        let session = Session::new(INDEX_CACHE, metadata, Arc::new(ObjectStoreRegistry::default()));
         let mut connecting = lancedb::connect(path).session(Arc::new(session));
         if fresh {
             connecting = connecting.read_consistency_interval(Duration::ZERO);
