@@ -1,6 +1,6 @@
 //! What the ledger holds of a document, and how that changes.
 
-use docmill_api::Digest;
+use docmill_api::{Digest, SourceItem};
 use serde::Serialize;
 
 /// How a document stands.
@@ -81,6 +81,12 @@ impl Entry {
     pub fn state(&self) -> State {
         if self.open { State::Unfinished } else { self.ended.unwrap_or(State::Unfinished) }
     }
+}
+
+/// The item that a document of the ledger was listed as.
+#[must_use]
+pub fn item_of(entry: &Entry) -> SourceItem {
+    serde_json::from_str(&entry.item).unwrap_or_else(|_| SourceItem { uri: entry.uri.clone(), ..SourceItem::default() })
 }
 
 /// A document that a run takes in hand.

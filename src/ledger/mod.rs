@@ -18,7 +18,7 @@ use docmill_api::{Digest, Durability};
 use tokio::sync::{mpsc, oneshot};
 
 use database::Database;
-pub use entry::{Accepted, Change, Ended, Entry, RunEntry, State};
+pub use entry::{Accepted, Change, Ended, Entry, RunEntry, State, item_of};
 pub use page::{HandedIn, Page, Standing};
 
 /// How many requests may wait for the ledger's thread. Askers wait for room: there is no use in more.

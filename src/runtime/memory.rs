@@ -12,7 +12,7 @@ use docmill_api::{
 
 use super::delivery::Delivery;
 use super::told;
-use crate::ledger::{Accepted, Change, Ended, Entry, Ledger, LedgerError, RunEntry, State};
+use crate::ledger::{Accepted, Change, Ended, Entry, Ledger, LedgerError, RunEntry, State, item_of};
 
 /// The ledger as this run reads and writes it.
 #[derive(Debug)]
@@ -284,12 +284,6 @@ fn as_before_of(entry: &Entry) -> Option<AsBefore> {
 fn as_listed(item: &SourceItem) -> String {
     let item = SourceItem { uri: canonical_uri(&item.uri), stamp: None, ..item.clone() };
     serde_json::to_string(&item).unwrap_or_default()
-}
-
-/// The item that a document of the ledger was listed as.
-#[must_use]
-pub fn item_of(entry: &Entry) -> SourceItem {
-    serde_json::from_str(&entry.item).unwrap_or_else(|_| SourceItem { uri: entry.uri.clone(), ..SourceItem::default() })
 }
 
 fn settled(entry: &Entry) -> Settled {

@@ -49,8 +49,8 @@ use docmill_api::{Feed, Intake, Services, SourceItem, StageError, Witness};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
+pub use crate::ledger::item_of;
 pub use build::{BuildError, Topology};
-pub use memory::item_of;
 pub use state::{StateError, StateLock};
 pub use tier::child::serve as serve_stage_worker;
 pub use tier::process::WorkerProgram;

@@ -13,12 +13,12 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::sync::broadcast::error::RecvError;
 
-use super::view::{DocumentList, DocumentState, DocumentView, id, item_of, unreadable};
+use super::view::{DocumentList, DocumentState, DocumentView, id, unreadable};
 use crate::control::Command;
 use crate::http::keys::Caller;
 use crate::http::problem::Problem;
 use crate::http::state::{Service, Shared};
-use crate::ledger::{self, Page};
+use crate::ledger::{self, Page, item_of};
 
 /// The longest that a request waits for a document's end.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);

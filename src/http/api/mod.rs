@@ -1,5 +1,6 @@
 //! The handlers, and which address leads to which.
 
+mod body;
 mod documents;
 mod events;
 mod health;

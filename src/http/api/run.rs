@@ -9,12 +9,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::documents::path;
-use super::view::{item_of, unreadable};
+use super::view::unreadable;
 use crate::control::Command;
 use crate::http::keys::Caller;
 use crate::http::problem::Problem;
 use crate::http::state::{Service, Shared};
-use crate::ledger::State as Stands;
+use crate::ledger::{State as Stands, item_of};
 use crate::monitor::Snapshot;
 
 /// Who changes a width, where the request does not say.

@@ -1,33 +1,27 @@
 //! A document is handed in: by its URL, or with its bytes. A place in the queue comes first, then the body, then the
 //! ledger, and then the answer.
 
-use std::error::Error;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::sync::{Arc, PoisonError};
 
 use axum::Json;
-use axum::body::{Body, BodyDataStream};
-use axum::extract::multipart::{Field, MultipartError};
-use axum::extract::{DefaultBodyLimit, FromRequest, Multipart, Request, State};
+use axum::extract::{Request, State};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
 use docmill_api::{Acceptance, Digest, SourceItem};
-use futures::Stream;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::JSON;
+use super::body::{TEXT, Tap, Uploaded, read_json, read_multipart, too_large};
 use super::view::{DocumentState, DocumentView, unreadable};
 use crate::http::keys::{Caller, InFlight};
 use crate::http::listen::drop_body;
 use crate::http::problem::Problem;
 use crate::http::queue::{NoPlace, Place};
-use crate::http::spool::{SpoolError, UPLOAD};
+use crate::http::spool::UPLOAD;
 use crate::http::state::{Service, Shared};
 use crate::ledger::{Change, HandedIn};
 
@@ -37,10 +31,6 @@ const IDEMPOTENCY_KEY: &str = "idempotency-key";
 const SESSION: &str = "x-session-id";
 /// The most characters of a name, an id or a key.
 const LONGEST: usize = 1024;
-/// The most parts of a form.
-const FIELDS: usize = 32;
-/// The most bytes of a text part.
-const TEXT: usize = 256 << 10;
 
 /// A document that is fetched, or what is said of one whose bytes come with it.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -48,22 +38,22 @@ const TEXT: usize = 256 << 10;
 pub(crate) struct Submission {
     /// Where it is; not with an upload.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    url: Option<String>,
+    pub(super) url: Option<String>,
     /// Its name; the last part of the URL, or the name of the file, where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    filename: Option<String>,
+    pub(super) filename: Option<String>,
     /// Its type: an extension such as `pdf`, or a media type. Content is trusted before it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    filetype: Option<String>,
+    pub(super) filetype: Option<String>,
     /// The session it belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    session_id: Option<String>,
+    pub(super) session_id: Option<String>,
     /// The user it belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    user_id: Option<String>,
+    pub(super) user_id: Option<String>,
     /// Whatever else is to be stored with its rows.
     #[serde(default)]
-    metadata: Map<String, Value>,
+    pub(super) metadata: Map<String, Value>,
 }
 
 pub(super) async fn submit(
@@ -213,173 +203,6 @@ impl Drop for Answering<'_> {
     }
 }
 
-/// A file whose bytes are in the spool.
-struct Uploaded {
-    hash: Digest,
-    bytes: u64,
-    name: String,
-    declared: Option<String>,
-}
-
-/// A body that is read by somebody else, and whose rest can be had should that one stop.
-#[derive(Clone)]
-struct Tap(Arc<Mutex<Tapped>>);
-
-struct Tapped {
-    stream: BodyDataStream,
-    /// How many bytes may still come.
-    left: u64,
-    /// Whether more came.
-    exceeded: bool,
-}
-
-impl Tap {
-    /// A body of at most so many bytes.
-    fn new(body: Body, most: u64) -> Self {
-        Self(Arc::new(Mutex::new(Tapped { stream: body.into_data_stream(), left: most, exceeded: false })))
-    }
-
-    /// Whether it is longer than any document with what is said of it.
-    fn exceeded(&self) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).exceeded
-    }
-
-    fn rest(&self) -> Body {
-        Body::from_stream(self.clone())
-    }
-}
-
-impl Stream for Tap {
-    type Item = Result<Bytes, axum::Error>;
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let mut body = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let polled = std::task::ready!(Pin::new(&mut body.stream).poll_next(cx));
-        if let Some(Ok(bytes)) = &polled {
-            let left = body.left.checked_sub(bytes.len() as u64);
-            if left.is_none() && !std::mem::replace(&mut body.exceeded, true) {
-                return Poll::Ready(Some(Err(axum::Error::new("the body is too large"))));
-            }
-            // Whoever reads the rest to drop it has a limit of its own.
-            body.left = left.unwrap_or_default();
-        }
-        Poll::Ready(polled)
-    }
-}
-
-/// Whether a body was longer than it was asked for.
-fn is_too_long(error: &axum::Error) -> bool {
-    error.source().is_some_and(|source| source.is::<http_body_util::LengthLimitError>())
-}
-
-async fn read_json(body: &Tap) -> Result<(Submission, Option<Uploaded>), Problem> {
-    let detail = || format!("a submission has at most {JSON} bytes");
-    let bytes = match axum::body::to_bytes(body.rest(), JSON).await {
-        Ok(bytes) => bytes,
-        Err(error) if is_too_long(&error) => return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail())),
-        Err(_) => return Err(Problem::bad("the body broke off")),
-    };
-    let submission: Submission = match serde_json::from_slice(&bytes) {
-        Ok(submission) => submission,
-        Err(error) if error.is_data() => return Err(Problem::unprocessable(error.to_string())),
-        Err(error) => return Err(Problem::bad(format!("the body is no JSON: {error}"))),
-    };
-    Ok((submission, None))
-}
-
-async fn read_multipart(
-    service: &Service,
-    headers: &HeaderMap,
-    body: &Tap,
-) -> Result<(Submission, Option<Uploaded>), Problem> {
-    let most = service.parts.settings.max_bytes;
-    let broken = |error: &MultipartError| match error.status() {
-        _ if body.exceeded() => too_large(most),
-        StatusCode::PAYLOAD_TOO_LARGE => too_large(most),
-        _ => Problem::bad(format!("the body is no form, or broke off: {}", error.body_text())),
-    };
-    let mut request = Request::new(body.rest());
-    *request.headers_mut() = headers.clone();
-    // The body has its limit already, and a larger one than what axum takes for usual.
-    DefaultBodyLimit::disable().apply(&mut request);
-    let parts = Multipart::from_request(request, &()).await;
-    let mut parts = parts.map_err(|refused| Problem::bad(refused.body_text()))?;
-    let mut fields = 0;
-    let (mut submission, mut file) = (Submission::default(), None);
-    while let Some(field) = parts.next_field().await.map_err(|error| broken(&error))? {
-        fields += 1;
-        if fields > FIELDS {
-            return Err(Problem::unprocessable(format!("a form has at most {FIELDS} parts")));
-        }
-        let name = field.name().unwrap_or_default().to_owned();
-        if name == "file" || field.file_name().is_some() {
-            if file.is_some() {
-                return Err(Problem::unprocessable("one document a request: there is more than one file"));
-            }
-            file = Some(spooled(service, field, body).await?);
-            continue;
-        }
-        let text = text_of(field, most, body).await?;
-        match name.as_str() {
-            "filename" => submission.filename = Some(text),
-            "filetype" => submission.filetype = Some(text),
-            "session_id" => submission.session_id = Some(text),
-            "user_id" => submission.user_id = Some(text),
-            "metadata" => {
-                let map = serde_json::from_str(&text);
-                submission.metadata = map.map_err(|error| Problem::unprocessable(format!("`metadata`: {error}")))?;
-            }
-            _ => return Err(Problem::unprocessable(format!("there is no part `{}`", crate::report::printable(&name)))),
-        }
-    }
-    match file {
-        Some(file) => Ok((submission, Some(file))),
-        None => Err(Problem::unprocessable("there is no file in the form")),
-    }
-}
-
-async fn spooled(service: &Service, mut field: Field<'_>, body: &Tap) -> Result<Uploaded, Problem> {
-    let name = field.file_name().unwrap_or_default().to_owned();
-    let declared = field.content_type().map(str::to_owned);
-    let most = service.parts.settings.max_bytes;
-    let mut upload = service.parts.spool.begin(most);
-    loop {
-        let bytes = match field.chunk().await {
-            Ok(Some(bytes)) => bytes,
-            Ok(None) => break,
-            Err(_) if body.exceeded() => return Err(too_large(most)),
-            Err(_) => return Err(Problem::bad("the body broke off")),
-        };
-        upload = upload.write(bytes).await.map_err(|error| unspooled(service, error))?;
-    }
-    let (hash, bytes) = upload.finish().await.map_err(|error| unspooled(service, error))?;
-    Ok(Uploaded { hash, bytes, name, declared })
-}
-
-fn unspooled(service: &Service, error: SpoolError) -> Problem {
-    match error {
-        SpoolError::TooLarge => too_large(service.parts.settings.max_bytes),
-        SpoolError::Full => {
-            Problem::full("there is no room on disk for uploads", service.parts.queue.view().retry_after)
-        }
-        SpoolError::Io(error) => {
-            tracing::error!(%error, "an upload cannot be written");
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the upload cannot be written")
-        }
-    }
-}
-
-async fn text_of(mut field: Field<'_>, most: u64, body: &Tap) -> Result<String, Problem> {
-    let mut text = Vec::new();
-    let broken = |_| if body.exceeded() { too_large(most) } else { Problem::bad("the body broke off") };
-    while let Some(bytes) = field.chunk().await.map_err(broken)? {
-        if text.len() + bytes.len() > TEXT {
-            return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("a text part has at most {TEXT} bytes")));
-        }
-        text.extend_from_slice(&bytes);
-    }
-    String::from_utf8(text).map_err(|_| Problem::bad("a text part is not UTF-8"))
-}
-
 /// What the pipeline is given.
 fn item(
     service: &Service,
@@ -498,9 +321,4 @@ fn share(caller: &Caller, request: &Request) -> Result<String, Problem> {
 
 fn media_type(value: &str) -> String {
     value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
-}
-
-fn too_large(most: u64) -> Problem {
-    let most = docmill_api::units::Size(most);
-    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("a document has at most {most} (`serve.max_bytes`)"))
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::http::keys::Caller;
 use crate::http::problem::Problem;
 use crate::http::state::Service;
-use crate::ledger::{Entry, State};
+use crate::ledger::{Entry, State, item_of};
 
 /// A document, and what became of it.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -148,11 +148,6 @@ fn state_of(entry: &Entry, progress: Option<&Progress>) -> DocumentState {
             State::Failed => DocumentState::Failed,
         },
     }
-}
-
-/// The item that a document of the ledger was handed in as.
-pub(crate) fn item_of(entry: &Entry) -> SourceItem {
-    serde_json::from_str(&entry.item).unwrap_or_else(|_| SourceItem { uri: entry.uri.clone(), ..SourceItem::default() })
 }
 
 fn name_of(item: &SourceItem) -> String {
