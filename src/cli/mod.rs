@@ -124,7 +124,7 @@ enum Command {
     /// Prints the manual page, or writes one for each command
     Man(man::Args),
     /// Is a stage for a running pipeline, in a process of its own
-    #[command(hide = true)]
+    #[command(hide = true, name = crate::runtime::STAGE_WORKER)]
     StageWorker,
 }
 

@@ -53,7 +53,7 @@ pub use crate::ledger::item_of;
 pub use build::{BuildError, Topology};
 pub use state::{StateError, StateLock};
 pub use tier::child::serve as serve_stage_worker;
-pub use tier::process::WorkerProgram;
+pub use tier::process::{STAGE_WORKER, WorkerProgram};
 pub use view::View;
 
 use crate::control::{Command, Pace};

@@ -37,9 +37,12 @@ impl WorkerProgram {
     /// # Errors
     /// The system does not tell which file is running.
     pub fn current() -> std::io::Result<Self> {
-        Ok(Self { program: std::env::current_exe()?, arguments: vec!["stage-worker".into()], variables: Vec::new() })
+        Ok(Self { program: std::env::current_exe()?, arguments: vec![STAGE_WORKER.into()], variables: Vec::new() })
     }
 }
+
+/// The hidden command by which the program becomes a child.
+pub const STAGE_WORKER: &str = "stage-worker";
 
 /// The variables that a child inherits: where to find libraries and temporary files. No secret is among them.
 const INHERITED: [&str; 7] =
