@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use docmill_api::{Outputs, Record, StageError, Step, StepContext, Text, TextKind, Work};
 
+use crate::counts::Ahead;
 use crate::gather::Gather;
 use crate::limit::{Limit, WINDOW};
 use crate::lines::{self, Cut};
@@ -28,6 +29,13 @@ use crate::tokenizer::{Tokenizer, segment};
 
 /// How many windows a step takes at most, some 10 ms, whatever room there is for their chunks.
 const WINDOWS_PER_STEP: usize = 8;
+
+/// From this size on a document's next part is encoded while the one before it is cut, on threads of the pool that are
+/// idle. Encoding is five sixths of the work, and its segments do not depend on each other.
+const LARGE: usize = 512 << 10;
+
+/// How much is encoded ahead in a step: as much as a step cuts.
+const AHEAD: usize = WINDOWS_PER_STEP * WINDOW;
 
 /// As many chunks of lines or rows are cut as a window of prose gives.
 const CUTS_PER_WINDOW: usize = 32;
@@ -261,18 +269,46 @@ impl Chunker {
             }
         }
     }
-}
 
-impl Work for Chunker {
-    fn step(&mut self, cx: &StepContext, out: &mut Outputs) -> Result<Step, StageError> {
+    /// Makes some chunks more from what is encoded up to `covered`, as far as there is room for them.
+    fn windows(&mut self, cx: &StepContext, out: &mut Outputs, covered: usize) {
+        let covered = if covered == self.content.len() { usize::MAX } else { covered };
         for _ in 0..WINDOWS_PER_STEP {
             self.gather.emit(out, self.is_finished());
             if out.is_full() || cx.is_over() || self.is_finished() {
                 break;
             }
+            // A window may grow by a quarter to meet the end of what it is in.
+            if self.place.saturating_add(self.measure.limit.window() / 4 * 5) > covered {
+                break;
+            }
             self.advance();
         }
         self.gather.emit(out, self.is_finished());
+    }
+
+    /// What of a large document is to be encoded while what is encoded already is cut.
+    fn lookahead(&self) -> Option<Range<usize>> {
+        let (start, end) = (self.measure.counts.encoded().max(self.place), self.content.len());
+        let large = end >= LARGE && start < end && !self.is_finished();
+        // Far ahead of the chunks that somebody took nothing is encoded.
+        let near = start <= self.place.saturating_add(2 * AHEAD);
+        (large && near).then(|| start..start.saturating_add(AHEAD).min(end))
+    }
+}
+
+impl Work for Chunker {
+    fn step(&mut self, cx: &StepContext, out: &mut Outputs) -> Result<Step, StageError> {
+        match self.lookahead() {
+            None => self.windows(cx, out, self.content.len()),
+            Some(part) => {
+                self.measure.counts.skip_to(part.start);
+                let (content, tokenizer) = (Arc::clone(&self.content), self.measure.counts.tokenizer());
+                let encode = || Ahead::find(tokenizer, &content, part.clone());
+                let ((), ahead) = rayon::join(|| self.windows(cx, out, part.start), encode);
+                self.measure.counts.take(ahead);
+            }
+        }
         if !self.is_finished() || !self.gather.is_empty() {
             return Ok(Step::More);
         }
