@@ -24,10 +24,10 @@ use crate::plan::Retry;
 const GROUP: usize = 512;
 
 /// How long nothing has come to an end before a run that waits for documents brings its indexes up to date.
-const REST: Duration = Duration::from_secs(2);
+const REST: Duration = Duration::from_secs(1);
 
 /// How old what is not in the indexes yet may become where documents never stop coming: a search reads all of it.
-const UNINDEXED: Duration = Duration::from_secs(5);
+const UNINDEXED: Duration = Duration::from_secs(1);
 
 /// A sink as the settler knows it.
 pub(crate) struct Store {
@@ -41,7 +41,7 @@ pub(crate) struct Store {
 pub(crate) async fn settle(shared: Arc<Shared>, stores: Vec<Store>, mut finished: oneshot::Receiver<()>) {
     let (mut last, mut unindexed) = (false, false);
     let mut turn = Turn::begin();
-    let mut indexed = Instant::now();
+    let mut due = Instant::now() + UNINDEXED;
     loop {
         let deliveries = shared.board.take();
         if deliveries.is_empty() {
@@ -51,7 +51,7 @@ pub(crate) async fn settle(shared: Arc<Shared>, stores: Vec<Store>, mut finished
             tokio::select! {
                 () = shared.board.arrived() => {}
                 () = tokio::time::sleep(REST), if unindexed && shared.waits.load(Relaxed) => {
-                    (unindexed, indexed) = (false, Instant::now());
+                    unindexed = false;
                     close(&shared, &stores).await;
                 }
                 // All stages have ended: what is on the board by now is the last.
@@ -68,9 +68,12 @@ pub(crate) async fn settle(shared: Arc<Shared>, stores: Vec<Store>, mut finished
             }
         }
         // A run over what there is does this once, at its end.
-        if shared.waits.load(Relaxed) && indexed.elapsed() >= UNINDEXED {
+        if shared.waits.load(Relaxed) && Instant::now() >= due {
+            let begun = Instant::now();
             close(&shared, &stores).await;
-            (unindexed, indexed) = (false, Instant::now());
+            unindexed = false;
+            // Half of the time at most: the sinks have rows to write as well.
+            due = Instant::now() + UNINDEXED.max(begun.elapsed());
         }
     }
     if !shared.board.is_aborted() {

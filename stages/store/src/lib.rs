@@ -10,6 +10,9 @@
 //! Both hold the same contract: a row written twice is there once, a document that failed leaves nothing behind, and
 //! one that changed is replaced with no moment at which it has no rows.
 
+// The futures of LanceDB's index builds lie deep in one another.
+#![recursion_limit = "256"]
+
 #[cfg(test)]
 mod fixture;
 mod jsonl;

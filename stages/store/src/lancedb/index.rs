@@ -8,37 +8,39 @@ use lance_index::scalar::InvertedIndexParams;
 use lancedb::index::scalar::BTreeIndexBuilder;
 use lancedb::index::vector::IvfSqIndexBuilder;
 use lancedb::index::{Index, IndexConfig, IndexType};
-use lancedb::table::{CompactionOptions, Duration, OptimizeAction, OptimizeOptions};
+use lancedb::table::{CompactionOptions, Duration, OptimizeAction};
 use lancedb::{DistanceType, Result, Table};
 
+use super::pieces;
 use super::schema::{TEXT, VECTOR};
 
-/// Fragments below this many rows are small. LanceDB's own figure is a million, and its compaction writes the last
-/// small one anew each time: 131,072 rows are some 400 MB, which bounds what one close may rewrite.
-const ROWS_A_FRAGMENT: usize = 131_072;
+/// Which fragments are merged: those below so many rows, where there are more of them than this, into such of at most so
+/// many rows. A search opens every fragment, which takes it a millisecond or more for each: documents that come one by one
+/// leave fragments of a few rows, full commits such of a thousand. LanceDB's own target is a million rows, and its
+/// compaction writes the last small one anew each time: 131,072 rows are some 400 MB, which bounds what one close may rewrite.
+const MERGED: [Merged; 2] =
+    [Merged { below: 1_024, more_than: 16, target: 8_192 }, Merged { below: 131_072, more_than: 48, target: 131_072 }];
 
-/// How many small fragments are left alone: a scan pays about a tenth of a millisecond for each.
-const SMALL_FRAGMENTS: usize = 48;
+struct Merged {
+    below: usize,
+    more_than: usize,
+    target: usize,
+}
 
 /// Memory of the full-text builder, all workers together, in MiB. Its own figure is 2 GiB for each worker. What is
 /// over the limit goes to disk as another partition.
 const INDEX_MEMORY: u64 = 256;
 
-/// Below this many rows the full-text index is made anew: some hundred milliseconds, and one piece to search.
-const REBUILD_BELOW: u64 = 50_000;
-
-/// With this many pieces an index is made anew: every search reads all of them.
-const INDEX_PIECES: u32 = 8;
-
-/// From this many rows on, documents are found through an index; below, a scan of one column is as quick.
-const INDEX_DOCUMENTS_FROM: u64 = 100_000;
+/// From this many rows on, documents are found through an index; below, a scan of one column is as quick. Every search asks
+/// for the versions of the documents that it found.
+const INDEX_DOCUMENTS_FROM: u64 = 8_192;
 
 /// From this many bytes of vectors on, the nearest are found through an index: 262,144 rows of 256 dimensions. Below, all
 /// are compared, which takes some tenths of a second at most and misses none.
 const INDEX_VECTORS_FROM: u64 = 256 << 20;
 
-/// How old a version must be to go: longer than any search that may still read it.
-const KEEP_VERSIONS: i64 = 1;
+/// How old a version must be to go, in minutes: longer than any search that may still read it.
+const KEEP_VERSIONS: i64 = 15;
 
 /// How the text is cut into words, at indexing and at searching alike.
 ///
@@ -82,7 +84,7 @@ pub(super) async fn bring_up_to_date(table: &Table, dimensions: usize) -> Result
     crash_point("lancedb", "compacted");
     if rows > 0 {
         let indexes = table.list_indices().await?;
-        cover_text(table, text_index(&indexes), rows).await?;
+        cover_text(table, text_index(&indexes)).await?;
         cover_documents(table, &indexes, rows).await?;
         cover_vectors(table, &indexes, rows, vector_index_from(dimensions)).await?;
     }
@@ -94,11 +96,8 @@ fn text_index(indexes: &[IndexConfig]) -> Option<&IndexConfig> {
     indexes.iter().find(|index| index.index_type == IndexType::FTS && index.columns == [TEXT])
 }
 
-async fn cover_text(table: &Table, existing: Option<&IndexConfig>, rows: u64) -> Result<()> {
-    let addable = existing.filter(|index| {
-        rows >= REBUILD_BELOW && index.num_unindexed_rows.unwrap_or(rows) < rows / 4 && pieces(index) < INDEX_PIECES
-    });
-    match addable {
+async fn cover_text(table: &Table, existing: Option<&IndexConfig>) -> Result<()> {
+    match existing {
         Some(index) => add_to(table, index).await,
         None => table.create_index(&[TEXT], Index::FTS(words())).replace(true).execute().await,
     }
@@ -109,8 +108,8 @@ async fn cover_documents(table: &Table, indexes: &[IndexConfig], rows: u64) -> R
         return Ok(());
     }
     match indexes.iter().find(|index| index.columns == ["document"]) {
-        Some(index) if pieces(index) < INDEX_PIECES => add_to(table, index).await,
-        _ => table.create_index(&["document"], Index::BTree(BTreeIndexBuilder::default())).execute().await,
+        Some(index) => add_to(table, index).await,
+        None => table.create_index(&["document"], Index::BTree(BTreeIndexBuilder::default())).execute().await,
     }
 }
 
@@ -126,35 +125,33 @@ pub(super) async fn cover_vectors(table: &Table, indexes: &[IndexConfig], rows: 
         return Ok(());
     }
     match indexes.iter().find(|index| index.columns == [VECTOR]) {
-        Some(index) if pieces(index) < INDEX_PIECES => add_to(table, index).await,
-        _ => {
+        Some(index) => add_to(table, index).await,
+        None => {
             let builder = IvfSqIndexBuilder::default().distance_type(DistanceType::Cosine);
-            table.create_index(&[VECTOR], Index::IvfSq(builder)).replace(true).execute().await
+            table.create_index(&[VECTOR], Index::IvfSq(builder)).execute().await
         }
     }
 }
 
-fn pieces(index: &IndexConfig) -> u32 {
-    index.num_segments.unwrap_or(INDEX_PIECES)
-}
-
-/// Adds a piece to an index that covers the rows it did not. LanceDB's other way merges them into the newest piece,
-/// which reads that piece whole.
 async fn add_to(table: &Table, index: &IndexConfig) -> Result<()> {
-    let options = OptimizeOptions::append().index_names(vec![index.name.clone()]);
-    table.optimize(OptimizeAction::Index(options)).await.map(drop)
+    pieces::add(table, &index.name, index.num_unindexed_rows.unwrap_or(0)).await
 }
 
 /// Merges small fragments, where there are many or where a tenth of all rows was deleted.
 pub(super) async fn compact(table: &Table, rows: u64) -> Result<()> {
     let Some(native) = table.as_native() else { return Ok(()) };
-    let small = native.num_small_files(ROWS_A_FRAGMENT).await?;
     let deleted = native.count_deleted_rows().await? as u64;
-    if small <= SMALL_FRAGMENTS && deleted <= rows / 10 {
-        return Ok(());
+    for Merged { below, more_than, target } in MERGED {
+        if native.num_small_files(below).await? > more_than || deleted > rows / 10 {
+            merge_fragments(table, target).await?;
+        }
     }
+    Ok(())
+}
+
+async fn merge_fragments(table: &Table, target: usize) -> Result<()> {
     let options = CompactionOptions {
-        target_rows_per_fragment: ROWS_A_FRAGMENT,
+        target_rows_per_fragment: target,
         max_bytes_per_file: Some(512 << 20),
         // One fragment at a time, in small batches, so that memory does not follow the size of the table.
         num_threads: Some(1),
@@ -169,7 +166,7 @@ pub(super) async fn compact(table: &Table, rows: u64) -> Result<()> {
 /// belong to somebody who writes.
 pub(super) async fn prune(table: &Table) -> Result<()> {
     let action = OptimizeAction::Prune {
-        older_than: Some(Duration::hours(KEEP_VERSIONS)),
+        older_than: Some(Duration::minutes(KEEP_VERSIONS)),
         delete_unverified: None,
         error_if_tagged_old_versions: None,
     };

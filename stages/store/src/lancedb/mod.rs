@@ -8,6 +8,7 @@
 //! | `mark` | what of the table is on disk for good, and the way back to it |
 //! | `lookup` | what the table holds of given documents |
 //! | `index` | what is done once the run ends: full-text index, few files, no old versions |
+//! | `pieces` | how an index grows: which of its pieces are merged |
 //! | `documents` | which documents it holds |
 //! | `rows` | the rows of given documents |
 //! | `search` | reads the table, also beside a run that writes it |
@@ -16,6 +17,7 @@ mod documents;
 mod index;
 mod lookup;
 mod mark;
+mod pieces;
 mod place;
 mod rows;
 mod schema;

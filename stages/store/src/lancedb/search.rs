@@ -16,6 +16,7 @@ use lancedb::arrow::SendableRecordBatchStream;
 use lancedb::expr::{DfExpr, col, contains, lit};
 use lancedb::query::{ExecutableQuery, QueryBase, Select};
 use lancedb::{DistanceType, Table};
+use tokio::sync::Semaphore;
 
 use super::lookup::{column, strings, versions, wrong};
 use super::schema::{TEXT, VECTOR};
@@ -56,6 +57,9 @@ const COLUMNS: [&str; 17] = [
 pub(super) struct LanceSearch {
     table: Table,
     embedding: Embedding,
+    /// As many queries at once as there are CPUs, the others in the order in which they came: each computes, so that more
+    /// would only wait for each other, and would leave who writes and who indexes no CPU.
+    turns: Semaphore,
 }
 
 /// What is looked for.
@@ -66,10 +70,13 @@ enum Query<'a> {
 
 impl LanceSearch {
     pub(super) fn new(table: Table, embedding: Embedding) -> Self {
-        Self { table, embedding }
+        let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Self { table, embedding, turns: Semaphore::new(cpus) }
     }
 
     async fn find(&self, query: Query<'_>, limit: usize, filter: &Filter) -> lancedb::Result<Vec<Hit>> {
+        // Nobody closes it.
+        let _turn = self.turns.acquire().await.ok();
         let table = self.table.query_snapshot().await?;
         let mut condition = predicate(filter);
         let mut round = 1;

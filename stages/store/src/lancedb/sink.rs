@@ -6,6 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use arrow_schema::SchemaRef;
 use docmill_api::crash::crash_point;
@@ -30,6 +31,9 @@ const READ_DOCUMENTS_UP_TO: usize = 4_000_000;
 /// After how many commits small files are merged: with batches of 1,024 rows one large file's worth, so that nothing is
 /// written anew twice.
 const TIDY_EVERY: usize = 128;
+
+/// How long nothing is done about old versions.
+const PRUNE_EVERY: Duration = Duration::from_secs(300);
 
 /// The sink: a committer, and the promise that whoever stops waiting for it does not stop it half-way.
 pub(super) struct LanceSink {
@@ -60,6 +64,7 @@ impl LanceSink {
             moment: 0,
             changed: false,
             commits: 0,
+            pruned: None,
             mark: Arc::new(std::sync::Mutex::new(mark)),
             power: false,
             unsynced: true,
@@ -161,6 +166,8 @@ struct Committer {
     changed: bool,
     /// How many were made since small files were merged last.
     commits: usize,
+    /// When old versions were dropped last.
+    pruned: Option<Instant>,
     mark: Arc<std::sync::Mutex<Mark>>,
     /// Whether there are barriers.
     power: bool,
@@ -202,7 +209,17 @@ impl Committer {
         index::compact(&self.table, rows).await.map_err(tidying)?;
         crash_point("lancedb", "tidied");
         self.barrier().await?;
-        index::prune(&self.table).await.map_err(tidying)
+        self.prune().await.map_err(tidying)
+    }
+
+    /// Drops old versions, now and then: each time all that there are have to be read.
+    async fn prune(&mut self) -> lancedb::Result<()> {
+        if self.pruned.is_some_and(|pruned| pruned.elapsed() < PRUNE_EVERY) {
+            return Ok(());
+        }
+        index::prune(&self.table).await?;
+        self.pruned = Some(Instant::now());
+        Ok(())
     }
 
     /// Appends the rows that are not there yet, in one commit.
@@ -362,7 +379,7 @@ impl Committer {
             index::bring_up_to_date(&self.table, self.dimensions).await.map_err(indexing)?;
             // Before old versions go: what a power cut brings the table back to has to be there still.
             self.barrier().await?;
-            index::prune(&self.table).await.map_err(indexing)?;
+            self.prune().await.map_err(indexing)?;
             crash_point("lancedb", "pruned");
         }
         self.changed = false;
