@@ -17,7 +17,7 @@ fn main() -> ExitCode {
 /// and is to have no thread that its sandbox does not hold.
 fn give_back() {
     #[cfg(not(target_env = "msvc"))]
-    if std::env::args_os().nth(1).is_none_or(|command| command != docmill::runtime::STAGE_WORKER) {
+    if !docmill::cli::is_stage_worker() {
         // Where the system has no such threads, memory goes back a little later.
         let _ = tikv_jemalloc_ctl::background_thread::write(true);
     }

@@ -134,6 +134,12 @@ fn plain_command() -> clap::Command {
     Cli::command()
 }
 
+/// Whether this process was started by another one to run a stage for it.
+#[must_use]
+pub fn is_stage_worker() -> bool {
+    std::env::args_os().nth(1).is_some_and(|command| command == crate::runtime::STAGE_WORKER)
+}
+
 /// Runs the command line with the stages that `register` makes known: the `main` of a program with stages of its own.
 ///
 /// ```no_run
