@@ -24,6 +24,8 @@ use crate::ledger::{self, Page, item_of};
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
 /// How long a deletion is waited for before it is said that it goes on.
 const DELETION: Duration = Duration::from_secs(10);
+/// How long it is waited for that a document is taken up again.
+const BEGINNING: Duration = Duration::from_secs(2);
 /// How often a document is looked at that somebody waits for, besides when something is heard of it.
 const LOOK: Duration = Duration::from_secs(2);
 
@@ -186,6 +188,15 @@ pub(super) async fn retry(
         return Err(Problem::new(StatusCode::CONFLICT, "its bytes are kept no longer: upload it again"));
     }
     service.tell(Command::Retry { documents: vec![(entry.source.clone(), item_of(&entry))] }).await?;
+    // Whoever asks next is not to hear of the end before this.
+    let begun = async {
+        while service.entry(id, &caller).await?.changed == entry.changed {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok::<_, Problem>(())
+    };
+    // A run that is paused begins later.
+    tokio::time::timeout(BEGINNING, begun).await.unwrap_or(Ok(()))?;
     let again = crate::ledger::Entry { open: true, result: None, ..entry };
     Ok((StatusCode::ACCEPTED, Json(DocumentView::of(&again, None))).into_response())
 }
