@@ -33,7 +33,7 @@ class Static(BaseEmbedding):
 
 def main():
     options = arguments()
-    documents = SimpleDirectoryReader(str(options.input), recursive=True, raise_on_error=False).load_data()
+    documents = SimpleDirectoryReader(str(options.input), recursive=True, exclude_hidden=False).load_data()
     # Its splitter counts tokens: 1,000 characters of English are some 220, and 200 some 45.
     splitter = SentenceSplitter(chunk_size=220, chunk_overlap=45, include_metadata=False)
     store = LanceDBVectorStore(uri=str(options.store), table_name="chunks")
