@@ -85,10 +85,15 @@ impl Service {
 
     /// Waits until nothing is under way; gives the counts.
     async fn at_rest(&self) -> Value {
-        while self.get("/v1/documents?state=running&limit=1").await["total"] != 0 {
+        loop {
+            let running = self.get("/v1/documents?state=running&limit=1").await["total"] != 0;
+            // A snapshot is up to a quarter of a second old.
+            let documents = self.get("/v1/snapshot").await["documents"].clone();
+            if !running && documents["unfinished"] == 0 {
+                return documents;
+            }
             tokio::time::sleep(Duration::from_millis(250)).await;
         }
-        self.get("/v1/snapshot").await["documents"].clone()
     }
 
     fn kill(mut self) {
