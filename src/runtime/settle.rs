@@ -51,8 +51,7 @@ pub(crate) async fn settle(shared: Arc<Shared>, stores: Vec<Store>, mut finished
             tokio::select! {
                 () = shared.board.arrived() => {}
                 () = tokio::time::sleep(REST), if unindexed && shared.waits.load(Relaxed) => {
-                    unindexed = false;
-                    close(&shared, &stores).await;
+                    (unindexed, due) = (false, bring_up_to_date(&shared, &stores).await);
                 }
                 // All stages have ended: what is on the board by now is the last.
                 _ = &mut finished => last = true,
@@ -69,11 +68,7 @@ pub(crate) async fn settle(shared: Arc<Shared>, stores: Vec<Store>, mut finished
         }
         // A run over what there is does this once, at its end.
         if shared.waits.load(Relaxed) && Instant::now() >= due {
-            let begun = Instant::now();
-            close(&shared, &stores).await;
-            unindexed = false;
-            // Half of the time at most: the sinks have rows to write as well.
-            due = Instant::now() + UNINDEXED.max(begun.elapsed());
+            (unindexed, due) = (false, bring_up_to_date(&shared, &stores).await);
         }
     }
     if !shared.board.is_aborted() {
@@ -82,6 +77,14 @@ pub(crate) async fn settle(shared: Arc<Shared>, stores: Vec<Store>, mut finished
     shared.counters.indexing.store(true, Relaxed);
     close(&shared, &stores).await;
     crash_point("ledger", "closed");
+}
+
+/// Brings the indexes up to date in the midst of a run, and says when they are due again: half of the time at most, since the
+/// sinks have rows to write as well.
+async fn bring_up_to_date(shared: &Shared, stores: &[Store]) -> Instant {
+    let begun = Instant::now();
+    close(shared, stores).await;
+    Instant::now() + UNINDEXED.max(begun.elapsed())
 }
 
 /// Brings a group to rest: the ledger is told what is about to be replaced, the stores what became of the documents, and

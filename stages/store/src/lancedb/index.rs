@@ -19,7 +19,8 @@ use super::schema::{TEXT, VECTOR};
 /// leave fragments of a few rows, full commits such of a thousand. LanceDB's own target is a million rows, and its
 /// compaction writes the last small one anew each time: 131,072 rows are some 400 MB, which bounds what one close may rewrite.
 const MERGED: [Merged; 2] =
-    [Merged { below: 1_024, more_than: 16, target: 8_192 }, Merged { below: 131_072, more_than: 48, target: 131_072 }];
+    [Merged { below: 1_024, more_than: 16, target: 8_192 }, Merged { below: LARGE, more_than: 48, target: LARGE }];
+const LARGE: usize = 131_072;
 
 struct Merged {
     below: usize,
@@ -140,9 +141,11 @@ async fn add_to(table: &Table, index: &IndexConfig) -> Result<()> {
 /// Merges small fragments, where there are many or where a tenth of all rows was deleted.
 pub(super) async fn compact(table: &Table, rows: u64) -> Result<()> {
     let Some(native) = table.as_native() else { return Ok(()) };
-    let deleted = native.count_deleted_rows().await? as u64;
+    if native.count_deleted_rows().await? as u64 > rows / 10 {
+        return merge_fragments(table, LARGE).await;
+    }
     for Merged { below, more_than, target } in MERGED {
-        if native.num_small_files(below).await? > more_than || deleted > rows / 10 {
+        if native.num_small_files(below).await? > more_than {
             merge_fragments(table, target).await?;
         }
     }

@@ -128,3 +128,8 @@ impl StageFactory for LanceDb {
         Ok(Some(Arc::new(search::LanceSearch::new(table, identity.embedding()))))
     }
 }
+
+/// How many CPUs this process may use.
+fn cpus() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}

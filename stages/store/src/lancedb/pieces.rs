@@ -15,6 +15,8 @@ use lance_index::optimize::OptimizeOptions;
 use lancedb::table::OptimizeAction;
 use lancedb::{Error, Result, Table};
 
+use super::cpus;
+
 /// Pieces of this many rows are merged no more.
 const MOST: u64 = 65_536;
 
@@ -22,17 +24,20 @@ const MOST: u64 = 65_536;
 /// most bounds memory, some kilobyte a row.
 const SHARE: (u64, u64) = (4_096, 32_768);
 
+/// How many are built beside each other at most, however many CPUs there are: each holds its rows' words in memory.
+const AT_ONCE: usize = 4;
+
 /// Has an index cover the `new` rows that it does not: many of them in pieces that are built beside each other, few in one
 /// piece, into which the newest of the others are merged.
 pub(super) async fn add(table: &Table, index: &str, new: u64) -> Result<()> {
     let Some(dataset) = table.dataset() else { return Ok(()) };
     let dataset = dataset.get().await?;
-    let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let names = vec![index.to_owned()];
-    if new >= 2 * SHARE.0 && cpus > 1 {
-        let rows = new.div_ceil(cpus as u64).clamp(SHARE.0, SHARE.1);
+    if new >= 2 * SHARE.0 {
+        let at_once = cpus().min(AT_ONCE);
+        let rows = new.div_ceil(at_once as u64).clamp(SHARE.0, SHARE.1);
         let bounds = OptimizeOptions::append().index_names(names).max_rows_per_task(Some(rows));
-        build(&dataset, bounds.max_rows_per_segment(Some(rows)), cpus).await?;
+        build(&dataset, bounds.max_rows_per_segment(Some(rows)), at_once).await?;
         return table.checkout_latest().await;
     }
     let merged = to_merge(&of(&dataset, index).await?, new);

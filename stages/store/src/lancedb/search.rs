@@ -18,6 +18,7 @@ use lancedb::query::{ExecutableQuery, QueryBase, Select};
 use lancedb::{DistanceType, Table};
 use tokio::sync::Semaphore;
 
+use super::cpus;
 use super::lookup::{column, strings, versions, wrong};
 use super::schema::{TEXT, VECTOR};
 use crate::row::failed;
@@ -70,8 +71,7 @@ enum Query<'a> {
 
 impl LanceSearch {
     pub(super) fn new(table: Table, embedding: Embedding) -> Self {
-        let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Self { table, embedding, turns: Semaphore::new(cpus) }
+        Self { table, embedding, turns: Semaphore::new(cpus()) }
     }
 
     async fn find(&self, query: Query<'_>, limit: usize, filter: &Filter) -> lancedb::Result<Vec<Hit>> {
