@@ -7,6 +7,7 @@ from common import CHUNK, OVERLAP, arguments, done, files
 
 import lancedb
 import pyarrow as pa
+import tiktoken
 from langchain_text_splitters import RecursiveCharacterTextSplitter
 from model2vec import StaticModel
 
@@ -37,8 +38,6 @@ async def main():
     database = await lancedb.connect_async(str(options.store))
     table = await database.create_table("chunks", schema=schema)
     gate, made = asyncio.Semaphore(AT_ONCE), [0, 0, 0]
-    import tiktoken
-
     encoding = tiktoken.get_encoding("cl100k_base")
 
     async def one(path):

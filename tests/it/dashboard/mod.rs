@@ -55,6 +55,18 @@ fn selected(screen: &str, stage: &str) -> bool {
     screen.lines().any(|line| line.contains('▶') && line.split_whitespace().any(|word| word.ends_with(stage)))
 }
 
+/// Goes down the list of stages to this one.
+fn select(terminal: &mut Terminal, stage: &str) {
+    for _ in 0..12 {
+        if selected(&terminal.screen(), stage) {
+            break;
+        }
+        terminal.press("j");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    terminal.wait_until(&format!("`{stage}` selected"), |screen| selected(screen, stage));
+}
+
 #[test]
 fn keys_change_what_the_service_sees_and_the_file_keeps_its_comments() {
     block_on(async || {
@@ -66,14 +78,7 @@ fn keys_change_what_the_service_sees_and_the_file_keeps_its_comments() {
         terminal.wait_for("Widens the stage by one");
         terminal.press("\x1b");
         terminal.wait_until("the help closed", |screen| !screen.contains("Widens the stage by one"));
-        for _ in 0..12 {
-            if selected(&terminal.screen(), "embed") {
-                break;
-            }
-            terminal.press("j");
-            std::thread::sleep(Duration::from_millis(200));
-        }
-        terminal.wait_until("`embed` selected", |screen| selected(screen, "embed"));
+        select(&mut terminal, "embed");
         let before = service.stats().in_flight.embeddings.max;
         assert!(before <= 2, "{before} calls at once with a width of 2");
         for width in 3..=8 {
@@ -188,14 +193,7 @@ fn the_dashboard_of_a_service_changes_its_widths_from_afar() {
         command.current_dir(elsewhere.path()).args(["top", &served.url]);
         let mut terminal = Terminal::start(&command, 120, 40, &[]);
         terminal.wait_for("embed");
-        for _ in 0..12 {
-            if selected(&terminal.screen(), "embed") {
-                break;
-            }
-            terminal.press("j");
-            std::thread::sleep(Duration::from_millis(200));
-        }
-        terminal.wait_until("`embed` selected", |screen| selected(screen, "embed"));
+        select(&mut terminal, "embed");
         terminal.press("+");
         let since = std::time::Instant::now();
         while width().await != before + 1 {
