@@ -9,7 +9,7 @@ use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use text_splitter::ChunkSizer;
 
 use crate::cuts::{cut_after, cut_before};
-use crate::tokenizer::{Segment, Tokenizer, segment};
+use crate::tokenizer::{EndlessWords, Segment, Tokenizer, segment};
 
 /// The token ends of one part of a text.
 pub(crate) struct Counts {
@@ -147,8 +147,12 @@ impl Counts {
     /// The same where it may matter for a limit; of what is far too long, about how many, since counting that exactly
     /// may mean to encode it again.
     pub(crate) fn size(&self, text: &str, stretch: Range<usize>, limit: usize) -> usize {
+        self.far_too_long(&stretch, limit).unwrap_or_else(|| self.exact(text, stretch))
+    }
+
+    fn far_too_long(&self, stretch: &Range<usize>, limit: usize) -> Option<usize> {
         let about = self.upto(stretch.end) - self.upto(stretch.start);
-        if about > 2 * limit + 16 { about } else { self.exact(text, stretch) }
+        (about > 2 * limit + 16).then_some(about)
     }
 
     /// Whether the tokens from `first` to `last` are those of the text.
@@ -183,12 +187,18 @@ pub(crate) struct TokenSizer<'a> {
     pub(crate) text: &'a str,
     /// How many tokens a chunk may have.
     pub(crate) limit: usize,
+    /// Those of what is split.
+    pub(crate) endless: EndlessWords<'a>,
 }
 
 impl ChunkSizer for TokenSizer<'_> {
     fn size(&self, candidate: &str) -> usize {
         match locate(self.text, candidate) {
-            Some(stretch) => self.counts.size(self.text, stretch, self.limit),
+            Some(stretch) => {
+                let known = self.counts.far_too_long(&stretch, self.limit);
+                let known = known.or_else(|| self.endless.count(stretch.clone()));
+                known.unwrap_or_else(|| self.counts.exact(self.text, stretch))
+            }
             None => self.counts.again(candidate),
         }
     }
@@ -248,6 +258,30 @@ mod tests {
         for stretch in [0..text.len(), 3..text.len() - 4, 5000..5003, 70..60_098, 100..140] {
             let expected = reference(Encoding::Cl100kBase).encode_ordinary(&text[stretch.clone()]).len();
             assert_eq!(counts.exact(&text, stretch.clone()), expected, "{stretch:?}");
+        }
+    }
+
+    #[test]
+    fn a_sizer_counts_stretches_of_endless_words_exactly() {
+        let kinds = ["x", "abcXdef", "天地玄黄洪", "🎉👍🏽", "—…’", "\u{301}a"];
+        let pairs = kinds.iter().flat_map(|kind| [(*kind, Encoding::Cl100kBase), (*kind, Encoding::O200kBase)]);
+        for (kind, encoding) in pairs {
+            let text = format!("{} and {}", kind.repeat(12_000 / kind.len()), kind.repeat(900));
+            let counts = covered(encoding, &text);
+            let endless = counts.tokenizer().endless_words(&text, 0..text.len());
+            let sizer = TokenSizer { counts: &counts, text: &text, limit: text.len(), endless };
+            let mut known = 0;
+            for (start, length) in (0..11_000).step_by(577).zip([0, 1, 5, 40, 300, 2_000, 3_001].into_iter().cycle()) {
+                let start = text.floor_char_boundary(start);
+                let stretch = start..text.floor_char_boundary((start + length).min(text.len()));
+                let expected = reference(encoding).encode_ordinary(&text[stretch.clone()]).len();
+                known += usize::from(sizer.endless.count(stretch.clone()).is_some());
+                assert_eq!(sizer.size(&text[stretch.clone()]), expected, "{stretch:?} of {kind} in {encoding}");
+            }
+            // A capital letter begins a piece in the one, and an accent is no part of a word in the other.
+            let divided =
+                [("abcXdef", Encoding::O200kBase), ("\u{301}a", Encoding::Cl100kBase)].contains(&(kind, encoding));
+            assert_eq!(known > 8, !divided, "{known} stretches of {kind} in {encoding}");
         }
     }
 

@@ -51,7 +51,8 @@ fn split_around(
     let limit = measure.limit;
     match limit.unit {
         Unit::Tokens => {
-            let sizer = TokenSizer { counts: &measure.counts, text, limit: limit.size };
+            let endless = measure.counts.tokenizer().endless_words(text, part.clone());
+            let sizer = TokenSizer { counts: &measure.counts, text, limit: limit.size, endless };
             split_by(measure, sizer, text, part, markdown, wholes)
         }
         Unit::Characters => split_by(measure, Characters, text, part, markdown, wholes),

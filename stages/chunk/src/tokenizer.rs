@@ -1,7 +1,10 @@
 //! Counts tokens, and finds where each ends, exactly as `tiktoken` does and faster. The only file that knows of the
 //! two encoders and which of them suits what.
 
+use std::ops::Range;
 use std::sync::OnceLock;
+
+use bpe_openai::interval_encoding::IntervalEncoding;
 
 use crate::cuts::{cut_after, cut_before};
 use crate::encoding::Encoding;
@@ -15,6 +18,9 @@ const LONGEST: usize = 32 << 10;
 
 /// How far around its middle a segment is searched for a cut, to tell one endless word from a text.
 const SAMPLE: usize = 256;
+
+/// From this length on a part of a text that has no cut is prepared for counting any stretch of it.
+const LONG: usize = 512;
 
 /// Counts the tokens of texts. Cheap to make and copy: the vocabulary is loaded when the first text is counted (some
 /// 30 ms), once per process and encoding.
@@ -89,6 +95,23 @@ impl Tokenizer {
         debug_assert_eq!(end, segment.end, "tokens cover the text");
     }
 
+    /// The endless words of a part of a text, where it seems to begin with one: for whoever counts many stretches of them.
+    pub(crate) fn endless_words(self, text: &str, part: Range<usize>) -> EndlessWords<'_> {
+        let mut words = Vec::new();
+        if segment(text, part.start).endless {
+            let encoder = self.robust();
+            let mut end = part.start;
+            for piece in encoder.split(&text[part]) {
+                let start = end;
+                end += piece.len();
+                if piece.len() >= LONG {
+                    words.push((start..end, IntervalEncoding::new(&encoder.bpe, piece.as_bytes())));
+                }
+            }
+        }
+        EndlessWords { tokenizer: self, text, words }
+    }
+
     /// The fast one.
     fn usual(self) -> &'static tiktoken::CoreBpe {
         tiktoken::get_encoding(self.encoding.as_str()).expect("both vocabularies are features of the dependency")
@@ -114,6 +137,30 @@ impl Tokenizer {
             let tokens = u32::try_from(self.usual().vocab_size()).unwrap_or(u32::MAX);
             (0..tokens).map(|token| u16::try_from(self.usual().decode(&[token]).len()).unwrap_or(u16::MAX)).collect()
         })
+    }
+}
+
+/// What is known of words that no cut divides. Each stretch of one would have to be encoded anew to be counted, and a
+/// splitter asks for ten stretches a chunk; here a word is encoded once, and the tokens of any part of it follow from
+/// the first few of that part.
+pub(crate) struct EndlessWords<'a> {
+    tokenizer: Tokenizer,
+    text: &'a str,
+    /// Ascending.
+    words: Vec<(Range<usize>, IntervalEncoding<'a>)>,
+}
+
+impl EndlessWords<'_> {
+    /// The tokens of a stretch, encoded alone, if it lies in such a word and the encoder does not divide it.
+    pub(crate) fn count(&self, stretch: Range<usize>) -> Option<usize> {
+        let before = self.words.partition_point(|(word, _)| word.start <= stretch.start);
+        let (word, encoding) = &self.words[before.checked_sub(1)?];
+        if stretch.is_empty() || stretch.end > word.end {
+            return None;
+        }
+        let text = &self.text[stretch.clone()];
+        let whole = self.tokenizer.robust().split(text).next().is_some_and(|piece| piece.len() == text.len());
+        whole.then(|| encoding.count(stretch.start - word.start..stretch.end - word.start))
     }
 }
 
