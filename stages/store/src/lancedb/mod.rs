@@ -72,10 +72,10 @@ impl StageFactory for LanceDb {
                 ),
                 FieldSpec::new("table", FieldType::Text, "chunks".into(), "The table in it; made if missing."),
             ],
-            // A commit costs about 3 ms whatever it holds, and leaves a file. 1,024 rows a commit keep that cost under a
-            // twentieth, let the first rows of a large document be written while the rest is embedded, and hold some
-            // 8 MB less than 2,048 while they are written (docs/performance.md).
-            batch: Some(BatchDefaults { items: 1_024, tokens: 4_000_000, wait: Duration::from_secs(1) }),
+            // A commit costs about 3 ms whatever it holds, and leaves a file, which every search opens and which is merged
+            // later. 2,048 rows a commit keep that cost under a fortieth, and let the first rows of a large document be
+            // written while the rest is embedded (docs/performance.md).
+            batch: Some(BatchDefaults { items: 2_048, tokens: 4_000_000, wait: Duration::from_secs(1) }),
             width: Some(1),
             timeout: Duration::from_secs(60),
             attempts: docmill_api::ATTEMPTS,

@@ -28,9 +28,8 @@ use crate::row::{Incoming, Key, Version, failed, now_micros, row_id};
 /// and some megabytes to remember. In a larger table every document of a batch is looked up through an index.
 const READ_DOCUMENTS_UP_TO: usize = 4_000_000;
 
-/// After how many commits small files are merged: with batches of 1,024 rows one large file's worth, so that nothing is
-/// written anew twice.
-const TIDY_EVERY: usize = 128;
+/// After how many commits small files are merged: with batches of 2,048 rows eight files of the middle step.
+const TIDY_EVERY: usize = 64;
 
 /// How long nothing is done about old versions.
 const PRUNE_EVERY: Duration = Duration::from_secs(300);
