@@ -72,6 +72,12 @@ fn wide_cut(before: char, after: char) -> bool {
     }
 }
 
+/// Whether any part of this text is one piece for both encodings: letters for certain, of which none begins a piece as
+/// capitals do in `o200k_base`.
+pub(crate) fn is_one_word(text: &str) -> bool {
+    text.chars().all(|c| is_letter(c) && !c.is_uppercase())
+}
+
 /// Letters for certain (`\p{L}`): whole blocks without marks, numbers and unassigned places.
 fn is_letter(c: char) -> bool {
     c.is_ascii_alphabetic()

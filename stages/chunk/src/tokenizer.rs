@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use bpe_openai::interval_encoding::IntervalEncoding;
 
-use crate::cuts::{cut_after, cut_before};
+use crate::cuts::{cut_after, cut_before, is_one_word};
 use crate::encoding::Encoding;
 
 /// How much is given to the encoder at once. It takes time quadratic in that where a text is not ASCII, so little;
@@ -105,7 +105,8 @@ impl Tokenizer {
                 let start = end;
                 end += piece.len();
                 if piece.len() >= LONG {
-                    words.push((start..end, IntervalEncoding::new(&encoder.bpe, piece.as_bytes())));
+                    let tokens = IntervalEncoding::new(&encoder.bpe, piece.as_bytes());
+                    words.push(EndlessWord { place: start..end, tokens, uniform: is_one_word(piece) });
                 }
             }
         }
@@ -147,20 +148,28 @@ pub(crate) struct EndlessWords<'a> {
     tokenizer: Tokenizer,
     text: &'a str,
     /// Ascending.
-    words: Vec<(Range<usize>, IntervalEncoding<'a>)>,
+    words: Vec<EndlessWord<'a>>,
+}
+
+struct EndlessWord<'a> {
+    place: Range<usize>,
+    tokens: IntervalEncoding<'a>,
+    /// Whether the encoder divides no part of it.
+    uniform: bool,
 }
 
 impl EndlessWords<'_> {
     /// The tokens of a stretch, encoded alone, if it lies in such a word and the encoder does not divide it.
     pub(crate) fn count(&self, stretch: Range<usize>) -> Option<usize> {
-        let before = self.words.partition_point(|(word, _)| word.start <= stretch.start);
-        let (word, encoding) = &self.words[before.checked_sub(1)?];
-        if stretch.is_empty() || stretch.end > word.end {
+        let before = self.words.partition_point(|word| word.place.start <= stretch.start);
+        let EndlessWord { place, tokens, uniform } = &self.words[before.checked_sub(1)?];
+        if stretch.is_empty() || stretch.end > place.end {
             return None;
         }
         let text = &self.text[stretch.clone()];
-        let whole = self.tokenizer.robust().split(text).next().is_some_and(|piece| piece.len() == text.len());
-        whole.then(|| encoding.count(stretch.start - word.start..stretch.end - word.start))
+        let first = || self.tokenizer.robust().split(text).next();
+        let whole = *uniform || first().is_some_and(|piece| piece.len() == text.len());
+        whole.then(|| tokens.count(stretch.start - place.start..stretch.end - place.start))
     }
 }
 
