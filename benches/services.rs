@@ -2,9 +2,11 @@
 //! process, each case against what cannot be beaten.
 //!
 //! ```text
-//! cargo build --release && cargo bench -p docmill --no-default-features --bench services -- [faults|cap|dead]
+//! cargo build --release && cargo bench -p docmill --no-default-features --bench services -- [steady|faults|cap|dead]
 //! ```
 //!
+//! - `steady`: 2,000 calls for vectors to a service that takes 50 ms, five at once. The ideal: those calls without a gap. And
+//!   the program's CPU time a call, beyond that of the same run with the built-in model.
 //! - `faults`: 500 documents, a tenth of the calls fails and a hundredth hangs. The ideal: every call that was made,
 //!   by its own latency (a hung one by the stage's timeout), spread over the widths of its stage without a gap.
 //! - `cap`: a service that takes 600 requests a minute and says nothing but 429, for four minutes. What was granted and
@@ -30,6 +32,9 @@ const WIDTHS: (u32, u32) = (20, 5);
 async fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let runs = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name);
+    if runs("steady") {
+        self::steady().await;
+    }
     if runs("faults") {
         faults().await;
     }
@@ -45,8 +50,8 @@ async fn serve(settings: Settings, at: &str) -> Running {
     Server::bind(at.parse().unwrap(), settings).await.unwrap().start()
 }
 
-fn steady() -> Settings {
-    Settings { latency: LATENCY, spread: 0.0, retry_after: false, ..Settings::default() }
+fn even(latency: Duration) -> Settings {
+    Settings { latency, spread: 0.0, retry_after: false, ..Settings::default() }
 }
 
 /// Documents that are longer than their summaries, each like no other.
@@ -83,11 +88,46 @@ async fn ended(run: Child) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
+async fn steady() {
+    const DOCUMENTS: usize = 2_000;
+    let service = Duration::from_millis(50);
+    let server = serve(even(service), "127.0.0.1:0").await;
+    let mut cpu = Vec::new();
+    for provider in ["builtin", "work"] {
+        let base = tempfile::tempdir().unwrap();
+        documents(base.path(), DOCUMENTS);
+        let provider = format!("stages.embed.provider={provider:?}");
+        let sets = [
+            "stages.summarize.provider=\"builtin\"",
+            &provider,
+            "stages.embed.batch.items=1",
+            "stages.embed.request.items=1",
+            "stages.embed.width=5",
+        ];
+        let report = ended(command(base.path(), &server, &sets).spawn().unwrap()).await;
+        cpu.push(report["cpu_seconds"].as_f64().unwrap());
+        if provider.contains("builtin") {
+            continue;
+        }
+        let stats = server.stats();
+        let calls = stats.calls.embeddings;
+        let ideal = calls as f64 * service.as_secs_f64() / f64::from(WIDTHS.1);
+        let took = report["seconds"].as_f64().unwrap();
+        println!(
+            "steady: {} of {DOCUMENTS} done, {calls} calls, {took:.2} s, ideal {ideal:.2} s, ratio {:.3}; most at once {}; {:.2} ms of CPU a call beyond the run without the service",
+            report["documents"]["done"],
+            took / ideal,
+            stats.in_flight.embeddings.max,
+            (cpu[1] - cpu[0]) * 1e3 / calls as f64
+        );
+    }
+}
+
 async fn faults() {
     const DOCUMENTS: usize = 500;
     let base = tempfile::tempdir().unwrap();
     documents(base.path(), DOCUMENTS);
-    let server = serve(Settings { errors: 0.1, hangs: 0.01, ..steady() }, "127.0.0.1:0").await;
+    let server = serve(Settings { errors: 0.1, hangs: 0.01, ..even(LATENCY) }, "127.0.0.1:0").await;
     let timeouts = [
         format!("stages.summarize.timeout=\"{}s\"", TIMEOUT.as_secs()),
         format!("stages.embed.timeout=\"{}s\"", TIMEOUT.as_secs()),
@@ -125,7 +165,7 @@ fn spent(calls: u64, stats: &Stats) -> f64 {
 async fn cap() {
     let base = tempfile::tempdir().unwrap();
     documents(base.path(), 3000);
-    let server = serve(Settings { requests_per_minute: Some(600), ..steady() }, "127.0.0.1:0").await;
+    let server = serve(Settings { requests_per_minute: Some(600), ..even(LATENCY) }, "127.0.0.1:0").await;
     let mut run = command(base.path(), &server, &["stages.embed.provider=\"builtin\""]).spawn().unwrap();
     tokio::time::sleep(Duration::from_secs(240)).await;
     let stats = server.stats();
@@ -146,7 +186,7 @@ async fn dead() {
     const DOCUMENTS: usize = 1000;
     let base = tempfile::tempdir().unwrap();
     documents(base.path(), DOCUMENTS);
-    let server = serve(steady(), "127.0.0.1:0").await;
+    let server = serve(even(LATENCY), "127.0.0.1:0").await;
     let address = server.address().to_string();
     let run = command(base.path(), &server, &["stages.embed.provider=\"builtin\""]).spawn().unwrap();
     while server.stats().answered < 400 {
@@ -154,7 +194,7 @@ async fn dead() {
     }
     let before = server.stop().await;
     tokio::time::sleep(Duration::from_secs(20)).await;
-    let server = serve(steady(), &address).await;
+    let server = serve(even(LATENCY), &address).await;
     let report = ended(run).await;
     let after = server.stats();
     println!(

@@ -39,6 +39,7 @@ TOOLS = {
     "Python pipeline, PyMuPDF4LLM": ("python", "python_pipeline.py", ["--pdf", "pymupdf4llm"], {"pdf"}),
     "LlamaIndex": ("llamaindex", "llamaindex.py", [], {"one", "many", "pdf"}),
     "LangChain": ("langchain", "langchain_loaders.py", [], {"one", "many", "pdf"}),
+    "Kreuzberg": ("kreuzberg", "kreuzberg_pipeline.py", [], {"one", "five", "many", "pdf"}),
     "Haystack": ("haystack", "haystack_pipeline.py", [], {"one", "many", "pdf"}),
 }
 # How far outputs may differ and still be called the same work: splitters and PDF readers differ by some.

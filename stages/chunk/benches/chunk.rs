@@ -3,7 +3,7 @@
 //!
 //! Run `cargo bench -p docmill-chunk`.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use divan::Bencher;
 use divan::counter::BytesCount;
@@ -21,9 +21,15 @@ fn main() {
 const MEGABYTES: usize = 10;
 const SLICE: usize = 200_000;
 
-#[divan::bench(args = ["prose", "markdown", "code", "chinese"], sample_count = 7, sample_size = 1)]
-fn stage(bencher: Bencher, kind: &str) {
-    run(bencher, kind, MEGABYTES * 1_000_000, 0);
+#[divan::bench(args = ["english", "prose", "markdown", "code", "chinese"], sample_count = 7, sample_size = 1)]
+fn stage_on_one_core(bencher: Bencher, kind: &str) {
+    pool(1).install(|| run(bencher, kind, MEGABYTES * 1_000_000, 0));
+}
+
+/// The next part is encoded beside.
+#[divan::bench(args = ["english", "prose", "markdown", "code", "chinese"], sample_count = 7, sample_size = 1)]
+fn stage_on_two_cores(bencher: Bencher, kind: &str) {
+    pool(2).install(|| run(bencher, kind, MEGABYTES * 1_000_000, 0));
 }
 
 #[divan::bench(args = ["prose"], sample_count = 7, sample_size = 1)]
@@ -42,7 +48,7 @@ fn stage_on_a_megabyte(bencher: Bencher, kind: &str) {
 }
 
 /// What no chunker that counts exactly can be faster than.
-#[divan::bench(args = ["prose"], sample_count = 7, sample_size = 1)]
+#[divan::bench(args = ["english", "prose", "chinese"], sample_count = 7, sample_size = 1)]
 fn counting_alone(bencher: Bencher, kind: &str) {
     let text = generate(kind, MEGABYTES * 1_000_000);
     let tokenizer = Tokenizer::new(Encoding::Cl100kBase);
@@ -62,6 +68,10 @@ fn text_splitter_with_tiktoken_rs_on_a_slice(bencher: Bencher, kind: &str) {
         let config = ChunkConfig::new(512).with_sizer(Reference).with_overlap(64).expect("64 is below 512");
         TextSplitter::new(config).chunks(&text).count()
     });
+}
+
+fn pool(threads: usize) -> rayon::ThreadPool {
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads can be started")
 }
 
 fn run(bencher: Bencher, kind: &str, bytes: usize, characters: u32) {
@@ -136,6 +146,7 @@ fn generate(kind: &str, bytes: usize) -> String {
     let mut text = String::with_capacity(bytes + 1000);
     while text.len() < bytes {
         match kind {
+            "english" => english(&mut text, &mut dice),
             "endless" => text.push_str("abcdefghijklmnop"),
             "unbroken chinese" => text.push(han(&mut dice)),
             "emoji" => text.push_str(["👩‍👩‍👧‍👦", "🎉", "🏳️‍🌈", "👍🏽"][dice.below(4)]),
@@ -165,6 +176,31 @@ fn generate(kind: &str, bytes: usize) -> String {
     text
 }
 
+/// A paragraph of sentences as people write them: those of this project's documents.
+fn english(text: &mut String, dice: &mut Dice) {
+    static SENTENCES: LazyLock<Vec<String>> = LazyLock::new(|| {
+        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+        let pages = ["docs/adr", "docs/guide", "docs"].map(|place| format!("{root}/{place}"));
+        let files = pages.iter().flat_map(|page| std::fs::read_dir(page).into_iter().flatten().flatten());
+        let mut paths: Vec<_> =
+            files.map(|file| file.path()).filter(|path| path.extension().is_some_and(|e| e == "md")).collect();
+        paths.sort();
+        let mut sentences = Vec::new();
+        for path in paths {
+            let page = std::fs::read_to_string(path).expect("a page is readable");
+            let blocks = page.split("\n\n").filter(|block| block.starts_with(|c: char| c.is_ascii_uppercase()));
+            let joined = blocks.map(|block| block.replace('\n', " ")).collect::<Vec<_>>().join(" ");
+            sentences.extend(joined.split_inclusive(". ").filter(|one| one.len() > 40).map(str::to_owned));
+        }
+        sentences
+    });
+    for _ in 0..3 + dice.below(6) {
+        text.push_str(&SENTENCES[dice.below(SENTENCES.len())]);
+    }
+    text.push_str("\n\n");
+}
+
+/// A word of a few that are frequent, or one that is made up: more of the latter than a language has.
 fn word(text: &mut String, dice: &mut Dice) {
     let common: Vec<&str> = COMMON.split_ascii_whitespace().collect();
     if dice.below(10) < 6 {
