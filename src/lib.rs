@@ -10,6 +10,7 @@
 #[cfg(feature = "builtin")]
 pub mod builtin;
 pub mod cli;
+pub mod cluster;
 pub mod config;
 pub mod control;
 pub mod http;

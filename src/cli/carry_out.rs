@@ -19,13 +19,16 @@ use super::recorder::Records;
 use super::services;
 use super::socket::Socket;
 use super::tuner::Tuner;
+use crate::cluster;
 use crate::control::{Command, Pace};
 use crate::ledger::Ledger;
 use crate::monitor::HostUse;
 use crate::otlp::{self, Exporter};
 use crate::plan::Plan;
 use crate::report::Report;
-use crate::runtime::{BuildError, RunEnd, RunHandle, RuntimeOptions, StateLock, Topology, View, WorkerProgram};
+use crate::runtime::{
+    BuildError, Outside, RunEnd, RunHandle, RuntimeOptions, StateLock, Topology, View, WorkerProgram,
+};
 
 /// The state directory in the hands of this process, which is the one that writes it.
 pub(super) struct State {
@@ -87,6 +90,8 @@ pub(super) struct Work {
     pub(super) begun: Option<Begun>,
     /// What gives documents in place of the sources.
     pub(super) feed: Option<Arc<dyn Feed>>,
+    /// What takes the rows in place of the stores: it is a worker, which remembers nothing.
+    pub(super) sink: Option<Outside>,
     /// Who hears what becomes of documents.
     pub(super) witness: Option<Arc<dyn Witness>>,
     /// Whether it is not kept with the last runs: it may go on for months.
@@ -140,14 +145,31 @@ pub(super) fn carry_out(
         Records::open(work.kept_in.as_deref().unwrap_or(&plan.run.state), work.record.as_deref())
     }?;
     let worker = WorkerProgram::current().context("cannot tell which program is running")?;
+    let mut registry = registry.clone();
+    let plan = match &plan.cluster {
+        Some(_) if work.sink.is_none() => match cluster::coordinator(&plan) {
+            Ok(cut) => {
+                cluster::stages(&mut registry);
+                cut
+            }
+            Err(unfit) => {
+                writeln!(err, "error: {unfit}")?;
+                return Ok(Err(CONFIGURATION));
+            }
+        },
+        _ => plan,
+    };
     let mut options = RuntimeOptions {
         services: services.clone(),
-        ledger: Some(Arc::clone(&state.ledger)),
+        // A worker is asked by who knows what is to be done, and takes in nothing of its own.
+        ledger: work.sink.is_none().then(|| Arc::clone(&state.ledger)),
+        alone: work.sink.is_some(),
         inputs: work.inputs,
         given: work.given,
         prune: work.prune,
         results: work.results,
         feed: work.feed,
+        sink: work.sink,
         witness: Several::of(witnesses.collect()),
         pace: work.pace,
         ..RuntimeOptions::new(worker)
@@ -158,7 +180,7 @@ pub(super) fn carry_out(
     let event_loop = super::event_loop().context("cannot start the event loop")?;
     let state = plan.run.state.clone();
     let beside = (records, work.begun, traces);
-    let ran = event_loop.block_on(execute(plan, registry, &options, (ui, looks, work.stays), beside));
+    let ran = event_loop.block_on(execute(plan, &registry, &options, (ui, looks, work.stays), beside));
     services::keep(&state, &services);
     // What still blocks a thread (a step that ran out of time) is not waited for.
     event_loop.shutdown_background();

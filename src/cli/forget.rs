@@ -10,6 +10,7 @@ use super::pipeline_args::{CONFIGURATION, PipelineArgs};
 use super::progress::Ui;
 use super::run::exit_code;
 use crate::ledger::Entry;
+use crate::plan::Plan;
 use crate::report::{self, printable};
 use crate::runtime::item_of;
 
@@ -84,7 +85,9 @@ pub fn run(args: &Args, registry: &Registry, out: &mut dyn Write, err: &mut dyn 
     }
     let given = chosen.into_iter().map(|(entry, item)| (entry.source, SourceItem { gone: true, ..item })).collect();
     let work = Work { given: Some(given), ..Work::default() };
-    let ran = match carry_out(loaded.plan, registry, &state, work, Ui::None, err)? {
+    // Rows are deleted here, whoever made them.
+    let plan = Plan { cluster: None, ..loaded.plan };
+    let ran = match carry_out(plan, registry, &state, work, Ui::None, err)? {
         Ok(ran) => ran,
         Err(code) => return Ok(code),
     };

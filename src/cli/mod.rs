@@ -38,6 +38,7 @@ pub mod top;
 pub mod tune;
 mod tuner;
 mod width_file;
+pub mod work;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -83,6 +84,8 @@ enum Command {
     Run(run::Args),
     /// Offers a pipeline over HTTP: documents in, what became of them, search; a page for a browser
     Serve(serve::Args),
+    /// Works for a pipeline that several machines share: the stages between its sources and its store
+    Work(work::Args),
     /// Checks a pipeline without running it, and explains what it would do
     Check(check::Args),
     /// Draws a pipeline's graph
@@ -168,6 +171,7 @@ pub fn main_with(register: impl FnOnce(&mut Registry)) -> ExitCode {
     let ended = match cli.command {
         Command::Run(args) => run::run(args, &registry, &mut out, &mut err),
         Command::Serve(args) => serve::run(&args, &registry, &mut err),
+        Command::Work(args) => work::run(&args, &registry, &mut err),
         Command::Check(args) => check::run(&args, &registry, &mut out, &mut err),
         Command::Graph(args) => graph::run(&args, &registry, &mut out, &mut err),
         Command::Stages(args) => stages::run(&args, &registry, &mut out, &mut err),

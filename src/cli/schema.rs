@@ -72,6 +72,8 @@ pub fn document(registry: &Registry) -> Value {
             },
             "ask": ask_table(registry),
             "serve": serve_table(),
+            "queue": table(&plan::queue_fields(), "Several machines share the pipeline: the queue that hands out its documents."),
+            "blobs": table(&plan::blobs_fields(), "Where bytes and vectors lie between machines that share the pipeline."),
             "ui": ui_table(),
             "stages": {
                 "description": "The stages by name. The order does not matter: `inputs` says who reads whom.",
@@ -226,6 +228,12 @@ fn ask_table(registry: &Registry) -> Value {
     fields.extend(registry.services().filter_map(|kind| registry.service(kind)).flat_map(|service| service.fields()));
     let mut schema = of_table(&fields);
     schema["description"] = "Who answers `docmill ask`.".into();
+    schema
+}
+
+fn table(fields: &[docmill_api::FieldSpec], description: &str) -> Value {
+    let mut schema = of_table(fields);
+    schema["description"] = description.into();
     schema
 }
 

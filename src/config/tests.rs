@@ -232,7 +232,7 @@ fn shown(all: &Diagnostics) -> String {
 #[test]
 fn complaints_look_like_this() {
     let text = "[run]\nmemory = \"512MiB\"\n\n\n\n\n\n\n[stages.source]\nkind = \"files\"\ninclude = [\"文書\"]\n[stages.parse]\nkind = \"parse\"\n\twidht = 3 # 文\ninputs = [\"文\", 'source']\n";
-    let found = plan_with(text, &["stages.parse.queue=0"], &[("DOCMILL_QUEUE__KIND", "x")]).expect_err("wrong");
+    let found = plan_with(text, &["stages.parse.queue=0"], &[("DOCMILL_QUEUE__KIND", "nats")]).expect_err("wrong");
     let wanted = r#"error[docmill-E0031]: no stage makes results durable
  --> pipeline.toml:9:2
   |
@@ -261,9 +261,9 @@ error[docmill-E0032]: `parse` takes blob, `source` gives reference
    |                 ^^^^^^^^
    = help: put a stage of kind `download` between `source` and `parse`
 
-error[docmill-E0015]: `[queue]` is not supported by this version
+error[docmill-E0013]: `[queue]` without `[blobs]`: processes on several machines need both
  --> environment variable DOCMILL_QUEUE__KIND
-  = help: take `[queue]` out
+  = help: add `[blobs]` with `uri = "file:///mnt/docmill"`
 
 error[docmill-E0014]: `queue` in stage `parse` must be a whole number from 1 to 100000, found `0`
  --> --set stages.parse.queue=0

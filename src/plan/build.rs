@@ -11,8 +11,8 @@ use super::graph::{self, Graph};
 use super::providers::{self, Providers};
 use super::raw::RawPipeline;
 use super::{
-    AskPlan, Plan, ProviderPlan, Role, RunSettings, ServePlan, StagePlan, UiPlan, codes, fingerprint, run_table, serve,
-    settings, ui,
+    AskPlan, Plan, ProviderPlan, Role, RunSettings, ServePlan, StagePlan, UiPlan, cluster, codes, fingerprint,
+    run_table, serve, settings, ui,
 };
 
 /// What a plan has to know of the machine: it is told, so that it does not look.
@@ -22,11 +22,8 @@ pub struct Machine {
     pub cpus: usize,
 }
 
-/// Tables of a later version: refused by name, because a table that is read over in silence is a lie.
-const LATER: &[&str] = &["queue", "blobs"];
-
 /// The tables that there are.
-const TABLES: &[&str] = &["run", "stages", "providers", "serve", "ask", "ui"];
+const TABLES: &[&str] = &["run", "stages", "providers", "serve", "ask", "ui", "queue", "blobs"];
 
 impl Plan {
     /// Checks a configuration and makes a plan of it, with the warnings.
@@ -46,6 +43,7 @@ impl Plan {
         let ask = providers::read_ask(&mut cx, &providers, registry);
         let serve = serve::read(&mut cx);
         let ui = ui::read(&mut cx);
+        let cluster = cluster::read(&mut cx);
         let drafts = read_stages(&mut cx, (registry, &providers), machine);
         let graph = graph::check(&mut cx, &drafts, registry);
         let embeddings = embeddings(&mut cx, &drafts, &graph);
@@ -55,7 +53,7 @@ impl Plan {
         match stages {
             Some(stages) if !failed => {
                 let services = (providers.plans(), ask, serve, ui);
-                Ok((plan(raw, run, stages, services), found.into_vec()))
+                Ok((Self { cluster, ..plan(raw, run, stages, services) }, found.into_vec()))
             }
             _ => Err(found),
         }
@@ -72,7 +70,7 @@ fn plan(
     let name =
         std::path::Path::new(&raw.file).file_name().map_or_else(String::new, |name| name.to_string_lossy().into());
     let (base, fingerprint) = (raw.base.clone(), fingerprint::pipeline(sinks));
-    Plan { name, base, run, stages, providers, ask, serve, ui, fingerprint }
+    Plan { name, base, run, stages, providers, ask, serve, ui, cluster: None, fingerprint }
 }
 
 /// Refuses tables that are not known, or not yet.
@@ -80,17 +78,12 @@ fn top_level(cx: &mut Checker<'_>) {
     let Value::Object(tables) = &cx.raw.values else { return };
     for (name, value) in tables.iter().filter(|(name, _)| !TABLES.contains(&name.as_str())) {
         let place = cx.raw.key(std::slice::from_ref(name));
-        if LATER.contains(&name.as_str()) {
-            let message = format!("`[{name}]` is not supported by this version");
-            cx.error(codes::UNSUPPORTED, place, message, Some(format!("take `[{name}]` out")));
-            continue;
-        }
         let stages = cx.raw.values.get("stages").and_then(Value::as_object);
         let is_stage = value.get("kind").is_some() || stages.is_some_and(|stages| stages.contains_key(name));
         let help = match fields::nearest(name, TABLES) {
             _ if is_stage => format!("a stage stands under `stages`: `[stages.{name}]`"),
             Some(other) => format!("did you mean `{other}`?"),
-            None => "the tables are `[run]`, `[stages.NAME]`, `[providers.NAME]`, `[serve]`, `[ask]` and `[ui]`".into(),
+            None => "the tables are `[run]`, `[stages.NAME]`, `[providers.NAME]`, `[serve]`, `[ask]`, `[ui]`, `[queue]` and `[blobs]`".into(),
         };
         let what = if value.is_object() { "table" } else { "key" };
         cx.error(codes::UNKNOWN_TABLE, place, format!("unknown {what} `{name}`"), Some(help));
@@ -220,7 +213,7 @@ pub fn resolved(raw: &RawPipeline, plan: &Plan, registry: &Registry) -> Value {
     }
     let run = raw.values.get("run").cloned().unwrap_or_default();
     let mut all = Map::from_iter([("run".to_owned(), run)]);
-    for name in ["providers", "ask", "ui"] {
+    for name in ["providers", "ask", "ui", "queue", "blobs"] {
         if let Some(table) = raw.values.get(name) {
             all.insert(name.to_owned(), table.clone());
         }

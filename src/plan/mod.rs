@@ -5,6 +5,7 @@
 mod bound;
 mod bridge;
 mod build;
+mod cluster;
 pub mod codes;
 mod diagnostic;
 mod draft;
@@ -32,6 +33,7 @@ use serde_json::Value;
 
 pub use bound::{Bound, OVERDRAFT, bound};
 pub use build::{Machine, resolved};
+pub use cluster::{ClusterPlan, blobs_fields, queue_fields};
 pub use diagnostic::{Diagnostic, Diagnostics, Location, Place, Severity};
 pub use draft::MAX_ID;
 pub use fields::nearest_or_list;
@@ -65,6 +67,8 @@ pub struct Plan {
     pub serve: ServePlan,
     /// How a run is shown.
     pub ui: UiPlan,
+    /// How several machines share it, where they do.
+    pub cluster: Option<ClusterPlan>,
     /// Of all that changes the rows.
     pub fingerprint: Digest,
 }

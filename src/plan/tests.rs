@@ -174,8 +174,16 @@ fn tables_that_are_not_known() {
         "E0010 --set chunk.tokens=4 unknown table `chunk` | a stage stands under `stages`: `[stages.chunk]`",
     );
     only(
-        &broken("[stages.source]", "[queue]\nkind = \"x\"\n[stages.source]"),
-        "E0015 1:2 `[queue]` is not supported by this version | take `[queue]` out",
+        &broken("[stages.source]", "[queue]\n[stages.source]"),
+        "E0013 1:2 `[queue]` without `[blobs]`: processes on several machines need both | add `[blobs]` with `uri = \"file:///mnt/docmill\"`",
+    );
+    only(
+        &broken("[stages.source]", "[blobs]\nuri = \"file:///mnt\"\n[stages.source]"),
+        "E0013 1:2 `[blobs]` without `[queue]`: processes on several machines need both | add `[queue]` with `kind = \"nats\"`",
+    );
+    only(
+        &broken("[stages.source]", "[queue]\n[blobs]\nuri = \"s3://mill\"\n[stages.source]"),
+        "E0015 3:7 `s3://mill` is no place for blobs in this version | name a directory that all machines share: \"file:///mnt/docmill\"",
     );
 }
 
@@ -513,7 +521,7 @@ fn all_complaints_come_at_once_in_the_order_of_their_places() {
     let told = told(&found.expect_err("wrong in eight places"));
     let codes: Vec<&str> = told.iter().map(|one| one.split(' ').next().unwrap_or_default()).collect();
     let places: Vec<&str> = told.iter().map(|one| one.split(' ').nth(1).unwrap_or_default()).collect();
-    assert_eq!(codes, ["E0015", "E0011", "E0021", "E0014", "E0023", "E0012", "E0004", "E0014"], "{told:#?}");
+    assert_eq!(codes, ["E0013", "E0011", "E0021", "E0014", "E0023", "E0012", "E0004", "E0014"], "{told:#?}");
     assert_eq!(places, ["1:2", "9:1", "12:8", "21:10", "33:11", "$DOCMILL_RUN__MEMORY", "--set", "--set"]);
 }
 

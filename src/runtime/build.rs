@@ -6,7 +6,6 @@ use std::sync::{Arc, OnceLock};
 
 use docmill_api::{BuildContext, Node, Registry, Source, StageError};
 
-use super::RuntimeOptions;
 use super::again::Again;
 use super::budget::Budget;
 use super::edge::{Inlet, Outlet};
@@ -20,6 +19,7 @@ use super::settle::Store;
 use super::shared::Shared;
 use super::tier::cpu::CpuPool;
 use super::tier::process::Role;
+use super::{Outside, RuntimeOptions};
 use crate::monitor::StageCounters;
 use crate::plan::{Isolation, Plan, StagePlan};
 
@@ -72,7 +72,10 @@ impl Topology {
                         None => Node::Source(Box::new(Given::for_source(&stage.id, &[], &[]))),
                     }
                 }
-                _ => build_node(&topology.plan, &stage, registry, options).await?,
+                _ => match options.sink.clone().filter(|_| stage.role == crate::plan::Role::Sink) {
+                    Some(Outside(sink)) => Node::Sink(sink),
+                    None => build_node(&topology.plan, &stage, registry, options).await?,
+                },
             };
             let ends = edges.take(index);
             topology.place(stage, node, ends, options, &sequence);

@@ -27,7 +27,13 @@ impl NodeRuntime {
 
     /// Brings documents found inside this one to its source's door, under the same session and user.
     pub(super) fn let_in(&self, token: &Token, found: Vec<SourceItem>) -> Result<(), Trouble> {
-        if found.is_empty() || self.shared.alone {
+        if found.is_empty() {
+            return Ok(());
+        }
+        if let Some(witness) = &self.shared.witness {
+            witness.found(&token.delivery().document().id, &found);
+        }
+        if self.shared.alone {
             return Ok(());
         }
         if !self.plan.takes.contains(&PayloadKind::Reference) {

@@ -45,7 +45,7 @@ mod view;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use docmill_api::{Feed, Intake, Services, SourceItem, StageError, Witness};
+use docmill_api::{Feed, Intake, Services, Sink, SourceItem, StageError, Witness};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
@@ -74,6 +74,8 @@ pub struct RuntimeOptions {
     pub given: Option<Vec<(String, SourceItem)>>,
     /// What gives documents that were handed in, instead of what the sources list.
     pub feed: Option<Arc<dyn Feed>>,
+    /// What takes the rows, instead of the pipeline's stores.
+    pub sink: Option<Outside>,
     /// Who hears what becomes of documents; then what each one's caller is told is kept in the ledger.
     pub witness: Option<Arc<dyn Witness>>,
     /// The model services that are open; with what earlier runs learned of them.
@@ -103,6 +105,7 @@ impl RuntimeOptions {
             inputs: Vec::new(),
             given: None,
             feed: None,
+            sink: None,
             witness: None,
             services: Services::default(),
             prune: false,
@@ -112,6 +115,16 @@ impl RuntimeOptions {
             places: Arc::new(Semaphore::new(intake::IN_FLIGHT)),
             pace: None,
         }
+    }
+}
+
+/// A sink that stands for the pipeline's own.
+#[derive(Clone)]
+pub struct Outside(pub Arc<dyn Sink>);
+
+impl std::fmt::Debug for Outside {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Outside")
     }
 }
 

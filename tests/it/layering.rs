@@ -11,10 +11,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "builtin", "config", "control", "http", "ledger", "load", "monitor", "otlp", "plan", "query", "rehearse",
-            "report", "runtime", "tui", "tune",
+            "builtin", "cluster", "config", "control", "http", "ledger", "load", "monitor", "otlp", "plan", "query",
+            "rehearse", "report", "runtime", "tui", "tune",
         ],
     ),
+    ("cluster", &["plan"]),
     ("config", &["plan"]),
     ("plan", &[]),
     ("control", &["monitor"]),

@@ -34,6 +34,8 @@ mod width;
 #[cfg(feature = "builtin")]
 mod bombs;
 #[cfg(feature = "builtin")]
+mod cluster;
+#[cfg(feature = "builtin")]
 mod command_line;
 #[cfg(feature = "builtin")]
 mod conformance;

@@ -98,6 +98,8 @@ fn load(
         kept_in: Some(kept_in.to_owned()),
         ..Work::default()
     };
+    // Other machines have no documents that were made up here.
+    let plan = Plan { cluster: None, ..plan };
     let mut ran = match carry_out(plan, registry, &state, work, args.ui, err)? {
         Ok(ran) => ran,
         Err(code) => return Ok(Err(code)),

@@ -81,6 +81,8 @@ pub(super) fn carry(
         Err(message) => return Ok(Err(Ended { message, code: USAGE })),
     };
     plan.run.drain = DRAIN;
+    // What this machine does by itself is tried.
+    plan.cluster = None;
     for (stage, width) in plan.stages.iter_mut().zip(widths) {
         stage.width.start = *width;
         // Nobody changes it while it is tried.

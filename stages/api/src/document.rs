@@ -77,6 +77,9 @@ impl<'de> Deserialize<'de> for Digest {
 pub struct SourceItem {
     /// Where it is: `file:`, `http(s):` or another location that a download stage understands.
     pub uri: String,
+    /// Where its bytes are to be read from, where that is not `uri`: a copy of them on this machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<String>,
     /// The name a person knows it by; the last part of the URI where empty.
     #[serde(default)]
     pub filename: String,
@@ -170,7 +173,7 @@ impl Document {
             metadata: item.metadata,
             fingerprint,
             content: None,
-            location: item.uri,
+            location: item.location.unwrap_or(item.uri),
             stamp: item.stamp,
             known: None,
         }

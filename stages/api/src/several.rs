@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{DocumentEnd, Visit, Witness};
+use crate::{Digest, DocumentEnd, SourceItem, Visit, Witness};
 
 /// Hands on what it hears to each of several, in their order.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +26,12 @@ impl Witness for Several {
         }
     }
 
+    fn found(&self, document: &Digest, items: &[SourceItem]) {
+        for one in &self.0 {
+            one.found(document, items);
+        }
+    }
+
     fn ended(&self, end: &DocumentEnd) {
         for one in &self.0 {
             one.ended(end);
@@ -39,7 +45,7 @@ mod tests {
     use std::time::{Duration, SystemTime};
 
     use super::*;
-    use crate::{Digest, Document, SourceItem};
+    use crate::Document;
 
     #[derive(Debug)]
     struct Hears(&'static str, Arc<Mutex<Vec<String>>>);

@@ -6,13 +6,18 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
-use crate::{Digest, Document};
+use crate::{Digest, Document, SourceItem};
 
 /// Hears what becomes of documents. Called by the run's tasks: it must not block, and what it does costs the run time.
 pub trait Witness: Send + Sync + Debug {
     /// A stage has had a record of a document in hand.
     fn visited(&self, visit: &Visit) {
         let _ = visit;
+    }
+
+    /// Further documents were found inside a document.
+    fn found(&self, document: &Digest, items: &[SourceItem]) {
+        let _ = (document, items);
     }
 
     /// A document has come to its end, and the ledger knows.

@@ -111,6 +111,7 @@ fn described(text: &[u8], here: &Path) -> Result<SourceItem, String> {
     }
     let named = bare(line.uri.trim().as_bytes(), here)?;
     Ok(SourceItem {
+        location: None,
         uri: named.uri,
         filename: line.filename.unwrap_or(named.filename),
         size: line.size.or(named.size),

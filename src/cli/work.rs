@@ -1,0 +1,132 @@
+//! `docmill work`: the stages between a pipeline's sources and its store, for documents that another process hands out.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use docmill_api::{Registry, StageError};
+
+use super::ENVIRONMENT;
+use super::carry_out::{Begun, Started, State, Work, carry_out};
+use super::pipeline_args::{CONFIGURATION, PipelineArgs, refuse_usage};
+use super::progress::Ui;
+use crate::cluster::{self, Worker};
+use crate::control::Command;
+use crate::report::count;
+use crate::runtime::{Outside, RunEnd};
+
+/// Works for a pipeline that is shared by a queue.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  docmill work                            for the pipeline.toml here, until Ctrl-C
+  docmill work shared/pipeline.toml       for another one
+  docmill work --at-once 16               more documents in hand: for stages that wait for a model
+
+The pipeline file has the tables `[queue]` and `[blobs]`, and is the same as that of `docmill run` or `docmill serve`, which
+hands out the documents, keeps the ledger and writes the store. A worker keeps nothing: it may be killed at any time, and
+what it had in hand goes to another.")]
+pub struct Args {
+    /// A pipeline file [default: pipeline.toml in the current directory]
+    #[arg(value_name = "PIPELINE")]
+    positional: Option<PathBuf>,
+    #[command(flatten)]
+    pipeline: PipelineArgs,
+    /// How progress is shown, on standard error
+    #[arg(long, value_enum, default_value_t)]
+    ui: Ui,
+    /// How many documents it has in hand at most [default: twice the threads of the CPU pool, and two]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    at_once: Option<u16>,
+}
+
+/// Works until it is told to end.
+///
+/// # Errors
+/// The event loop cannot start, or `err` cannot be written.
+pub fn run(args: &Args, registry: &Registry, err: &mut dyn Write) -> anyhow::Result<u8> {
+    let pipeline = match args.pipeline.with_positional(args.positional.as_deref()) {
+        Ok(pipeline) => pipeline,
+        Err(message) => return refuse_usage(&message, err),
+    };
+    let Some(loaded) = pipeline.load_or_complain(registry, err)? else { return Ok(CONFIGURATION) };
+    if let Err(unfit) = cluster::coordinator(&loaded.plan) {
+        writeln!(err, "error: {unfit}")?;
+        return Ok(CONFIGURATION);
+    }
+    let mut plan = cluster::worker_plan(&loaded.plan);
+    let place = Place::make()?;
+    plan.run.state = place.0.clone();
+    let state = match State::open(&plan, true, err)? {
+        Ok(state) => state,
+        Err(code) => return Ok(code),
+    };
+    let at_once = args.at_once.map_or(2 * plan.run.cpu_threads + 2, usize::from);
+    // The queue has an event loop of its own: it is there before the run and after it.
+    let queue = super::event_loop()?;
+    let worker = match queue.block_on(Worker::open(&plan, at_once)) {
+        Ok(worker) => worker,
+        Err(error) => return complain(&error, err),
+    };
+    writeln!(err, "working: {at_once} documents at once; Ctrl-C to leave")?;
+    let work = Work {
+        feed: Some(Arc::clone(&worker) as _),
+        witness: Some(Arc::clone(&worker) as _),
+        sink: Some(Outside(Arc::clone(&worker) as _)),
+        begun: Some(watch(Arc::clone(&worker))),
+        passing: true,
+        ..Work::default()
+    };
+    let ran = carry_out(plan, registry, &state, work, args.ui, err)?;
+    queue.block_on(worker.leave());
+    let ran = match ran {
+        Ok(ran) => ran,
+        Err(code) => return Ok(code),
+    };
+    if let Some(error) = worker.refused() {
+        return complain(&error, err);
+    }
+    if let RunEnd::Fatal { stage, error } = &ran.end {
+        writeln!(err, "error: stage `{stage}`: {error}")?;
+        return Ok(ENVIRONMENT);
+    }
+    let counts = ran.view.tally().documents;
+    writeln!(err, "left: {} documents worked on, {} given back", count(counts.seen), count(counts.unfinished))?;
+    Ok(0)
+}
+
+fn complain(error: &StageError, err: &mut dyn Write) -> anyhow::Result<u8> {
+    writeln!(err, "error: {error}")?;
+    Ok(ENVIRONMENT)
+}
+
+/// Ends the run once the worker takes nothing any more.
+fn watch(worker: Arc<Worker>) -> Begun {
+    Box::new(move |started: Started| {
+        tokio::spawn(async move {
+            worker.until_refused().await;
+            let _ = started.commands.send(Command::Drain).await;
+        });
+        None
+    })
+}
+
+/// A directory for what is under way, which goes with the process.
+struct Place(PathBuf);
+
+impl Place {
+    fn make() -> std::io::Result<Self> {
+        let path = std::env::temp_dir().join(format!("docmill-worker-{}", std::process::id()));
+        std::fs::create_dir_all(&path)?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let path: &Path = &self.0;
+        if let Err(error) = std::fs::remove_dir_all(path) {
+            tracing::warn!(%error, "`{}` stays", path.display());
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! Bytes between processes: a directory that all machines share. What a job's blobs are called follows from its id, so
+//! that whoever ends it can remove them.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use docmill_api::frames::{self, Message};
+use docmill_api::{Digest, Record, StageError};
+use futures::{StreamExt, TryStreamExt};
+use object_store::buffered::BufWriter;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path as Key;
+use object_store::{ObjectStore, ObjectStoreExt};
+use tokio::io::AsyncWriteExt;
+
+/// Where blobs lie.
+#[derive(Clone, Debug)]
+pub(super) struct Blobs(Arc<dyn ObjectStore>);
+
+impl Blobs {
+    /// Opens the directory, which is made where it is missing.
+    pub(super) fn open(directory: &Path) -> Result<Self, StageError> {
+        let failed = |error: &dyn std::fmt::Display| {
+            StageError::fatal(format!("the blobs at `{}`: {error}", directory.display()))
+        };
+        std::fs::create_dir_all(directory).map_err(|error| failed(&error))?;
+        let store = LocalFileSystem::new_with_prefix(directory).map_err(|error| failed(&error))?;
+        Ok(Self(Arc::new(store.with_automatic_cleanup(true))))
+    }
+
+    /// Stores the content of a file as a job's input.
+    pub(super) async fn put_input(&self, job: Digest, path: &Path) -> Result<(), StageError> {
+        let mut file = tokio::fs::File::open(path).await.map_err(|error| unreadable(path, &error))?;
+        let mut writer = BufWriter::new(Arc::clone(&self.0), input(job));
+        match tokio::io::copy(&mut file, &mut writer).await {
+            Ok(_) => writer.shutdown().await.map_err(|error| away(&error)),
+            Err(error) => {
+                let _ = writer.abort().await;
+                Err(away(&error))
+            }
+        }
+    }
+
+    /// Writes a job's input to a file.
+    pub(super) async fn get_input(&self, job: Digest, path: &Path) -> Result<(), StageError> {
+        let found = self.0.get(&input(job)).await.map_err(|error| away(&error))?;
+        let mut stream = found.into_stream();
+        let mut file = tokio::fs::File::create(path).await.map_err(|error| away(&error))?;
+        while let Some(bytes) = stream.next().await {
+            let bytes = bytes.map_err(|error| away(&error))?;
+            file.write_all(&bytes).await.map_err(|error| away(&error))?;
+        }
+        file.flush().await.map_err(|error| away(&error))
+    }
+
+    /// Stores a part of what a job gave.
+    pub(super) async fn put_part(&self, job: Digest, part: u32, frames: Bytes) -> Result<(), StageError> {
+        self.0.put(&output(job, part), frames.into()).await.map(drop).map_err(|error| away(&error))
+    }
+
+    /// Reads a part of what a job gave.
+    pub(super) async fn get_part(&self, job: Digest, part: u32) -> Result<Vec<Record>, StageError> {
+        let found = self.0.get(&output(job, part)).await.map_err(|error| away(&error))?;
+        let bytes = found.bytes().await.map_err(|error| away(&error))?;
+        records(&bytes).map_err(|error| StageError::rejected(format!("what a worker made cannot be read: {error}")))
+    }
+
+    /// Removes all blobs of a job. What cannot be removed stays: it is of no use to anybody, and does no harm.
+    pub(super) async fn remove(&self, job: Digest) {
+        let listed = self.0.list(Some(&directory(job))).map_ok(|meta| meta.location).boxed();
+        let removed = self.0.delete_stream(listed).try_collect::<Vec<_>>().await;
+        if let Err(error) = removed
+            && !matches!(error, object_store::Error::NotFound { .. })
+        {
+            tracing::warn!(%error, "blobs of a job that is over stay");
+        }
+    }
+}
+
+fn away(error: &dyn std::fmt::Display) -> StageError {
+    StageError::transient(format!("the blobs: {error}"))
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> StageError {
+    let message = format!("cannot read `{}`: {error}", path.display());
+    match error.kind() {
+        std::io::ErrorKind::NotFound | std::io::ErrorKind::PermissionDenied => StageError::rejected(message),
+        _ => StageError::transient(message),
+    }
+}
+
+fn directory(job: Digest) -> Key {
+    Key::from(format!("jobs/{job}"))
+}
+
+fn input(job: Digest) -> Key {
+    Key::from(format!("jobs/{job}/input"))
+}
+
+fn output(job: Digest, part: u32) -> Key {
+    Key::from(format!("jobs/{job}/{part}"))
+}
+
+/// Appends a record to a part.
+pub(super) fn append(part: &mut Vec<u8>, record: &Record) -> Result<(), StageError> {
+    let (message, body) = frames::output(record);
+    frames::write(part, &message, body.as_ref())
+        .map_err(|error| StageError::rejected(format!("a record cannot be written: {error}")))
+}
+
+fn records(mut bytes: &[u8]) -> std::io::Result<Vec<Record>> {
+    let mut records = Vec::new();
+    while let Some((message, body)) = frames::read(&mut bytes)? {
+        let Message::Output { document, payload } = message else {
+            return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, "a frame that is no output"));
+        };
+        records.push(Record { document: Arc::new(*document), payload: frames::join(payload, body)? });
+    }
+    Ok(records)
+}
+
+/// Where a job's input is kept by a worker, below its directory of uploads.
+pub(super) fn local(uploads: &Path, job: Digest) -> PathBuf {
+    uploads.join(job.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use docmill_api::{Blob, Document, Payload, SourceItem};
+
+    use super::*;
+
+    fn record(content: &[u8]) -> Record {
+        let document = Arc::new(Document::admit(SourceItem::default(), Digest::of(&[])));
+        Record { document, payload: Payload::Blob(Blob { bytes: content.to_vec().into() }) }
+    }
+
+    fn content(record: &Record) -> &[u8] {
+        let Payload::Blob(blob) = &record.payload else { panic!("{record:?}") };
+        &blob.bytes
+    }
+
+    #[tokio::test]
+    async fn what_is_stored_comes_back_and_goes_with_its_job() {
+        let place = tempfile::tempdir().expect("a directory");
+        let blobs = Blobs::open(&place.path().join("new/blobs")).expect("it is made");
+        let (job, other) = (Digest::of(&[b"1"]), Digest::of(&[b"2"]));
+        let (from, to) = (place.path().join("from"), place.path().join("to"));
+        std::fs::write(&from, vec![7_u8; 20 << 20]).expect("it is written");
+        blobs.put_input(job, &from).await.expect("it is stored");
+        blobs.put_input(other, &from).await.expect("it is stored");
+        blobs.get_input(job, &to).await.expect("it is there");
+        assert_eq!(std::fs::read(&to).expect("it is read"), vec![7_u8; 20 << 20]);
+
+        let mut part = Vec::new();
+        for record in [record(b"one"), record(b"two")] {
+            append(&mut part, &record).expect("it is written");
+        }
+        blobs.put_part(job, 0, part.into()).await.expect("it is stored");
+        let read = blobs.get_part(job, 0).await.expect("it is read");
+        assert_eq!(read.iter().map(content).collect::<Vec<_>>(), [&b"one"[..], b"two"]);
+        assert_eq!(read[0].document, record(b"one").document);
+
+        blobs.remove(job).await;
+        assert!(blobs.get_part(job, 0).await.is_err() && blobs.get_input(job, &to).await.is_err());
+        blobs.get_input(other, &to).await.expect("another job's stays");
+        let gone = blobs.put_input(job, &place.path().join("gone")).await.expect_err("no such file");
+        assert_eq!(gone.class, docmill_api::ErrorClass::Rejected, "{gone}");
+    }
+}

@@ -1,0 +1,357 @@
+//! A worker: takes jobs from the queue, lets the pipeline work on them, and answers.
+//!
+//! To the pipeline it is what feeds it, what takes its rows, and who hears of every end. It keeps nothing: what it has in
+//! hand when it is killed goes to another worker once it has said nothing for `ack_wait`.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use docmill_api::crash::crash_point;
+use docmill_api::{
+    Context, Digest, Document, DocumentEnd, Feed, MEMBER_MARK, Record, Settled, Sink, SourceItem, StageError, Witness,
+    async_trait,
+};
+use futures::StreamExt;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::blobs::{self, Blobs};
+use super::message::{Answer, Job, Outcome};
+use super::queue::{AckKind, Lane, Message, Queue};
+use crate::plan::Plan;
+
+/// From this size on rows leave memory for a blob.
+const PART: usize = 8 << 20;
+
+/// How long is waited after the queue did not answer, and by how much a job is put off that cannot be taken now.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// A job that a document of this process is.
+struct Hand {
+    job: Job,
+    message: Message,
+    /// Rows that are in no blob yet, and how many blobs there are.
+    rows: Vec<u8>,
+    parts: u32,
+    found: Vec<SourceItem>,
+    _place: OwnedSemaphorePermit,
+}
+
+/// What a worker's parts share.
+struct Desk {
+    queue: Queue,
+    blobs: Blobs,
+    pipeline: Digest,
+    deliveries: i64,
+    ack_wait: Duration,
+    uploads: PathBuf,
+    /// By document: one document is one job here.
+    hands: Mutex<HashMap<Digest, Hand>>,
+    places: Arc<Semaphore>,
+    items: mpsc::Sender<SourceItem>,
+    ended: mpsc::Sender<DocumentEnd>,
+    refused: OnceLock<StageError>,
+    refuses: Notify,
+}
+
+/// What feeds a pipeline from the queue, takes its rows and answers.
+pub struct Worker {
+    desk: Arc<Desk>,
+    items: tokio::sync::Mutex<mpsc::Receiver<SourceItem>>,
+    tasks: Mutex<Vec<AbortOnDropHandle<()>>>,
+}
+
+impl std::fmt::Debug for Worker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Worker").finish_non_exhaustive()
+    }
+}
+
+impl Worker {
+    /// Reaches the queue and begins to take jobs, `at_once` of them at a time.
+    ///
+    /// # Errors
+    /// Fatal: the plan has no `[queue]`, the queue refuses the credentials or does not answer for ten minutes, or the blobs
+    /// cannot be opened.
+    pub async fn open(plan: &Plan, at_once: usize) -> Result<Arc<Self>, StageError> {
+        let cluster = plan.cluster.as_ref().ok_or_else(|| StageError::fatal("the pipeline has no `[queue]`"))?;
+        let (queue, blobs) = (Queue::open(cluster).await?, Blobs::open(&cluster.blobs)?);
+        let uploads = plan.run.state.join("uploads");
+        std::fs::create_dir_all(&uploads)
+            .map_err(|error| StageError::fatal(format!("cannot make `{}`: {error}", uploads.display())))?;
+        let (items, given) = mpsc::channel(1);
+        let (ended, ends) = mpsc::channel(at_once.max(1));
+        let desk = Arc::new(Desk {
+            queue,
+            blobs,
+            pipeline: plan.fingerprint,
+            deliveries: i64::from(cluster.deliveries),
+            ack_wait: cluster.ack_wait,
+            uploads,
+            hands: Mutex::default(),
+            places: Arc::new(Semaphore::new(at_once.max(1))),
+            items,
+            ended,
+            refused: OnceLock::new(),
+            refuses: Notify::new(),
+        });
+        let tasks = vec![
+            AbortOnDropHandle::new(tokio::spawn(Arc::clone(&desk).take())),
+            AbortOnDropHandle::new(tokio::spawn(Arc::clone(&desk).say_progress())),
+            AbortOnDropHandle::new(tokio::spawn(Arc::clone(&desk).answer(ends))),
+        ];
+        Ok(Arc::new(Self { desk, items: tokio::sync::Mutex::new(given), tasks: Mutex::new(tasks) }))
+    }
+
+    /// Why it takes no more jobs, where it does not.
+    #[must_use]
+    pub fn refused(&self) -> Option<StageError> {
+        self.desk.refused.get().cloned()
+    }
+
+    /// Waits until it takes no more jobs.
+    pub async fn until_refused(&self) {
+        self.desk.refuses.notified().await;
+    }
+
+    /// Gives back what is not finished: another worker takes it at once.
+    pub async fn leave(&self) {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        let left: Vec<Hand> = self.desk.hands().drain().map(|(_, hand)| hand).collect();
+        for hand in left {
+            let _ = hand.message.ack_with(AckKind::Nak(None)).await;
+        }
+        self.desk.queue.flush().await;
+    }
+}
+
+impl Desk {
+    fn hands(&self) -> std::sync::MutexGuard<'_, HashMap<Digest, Hand>> {
+        self.hands.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes jobs for as long as there are places for them.
+    async fn take(self: Arc<Self>) {
+        loop {
+            if let Err(error) = self.take_all().await {
+                if !error.may_pass() {
+                    tracing::error!("{error}");
+                    let _ = self.refused.set(error);
+                    self.refuses.notify_one();
+                    return;
+                }
+                tracing::warn!("{error}");
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    async fn take_all(&self) -> Result<(), StageError> {
+        let consumer = self.queue.consumer(Lane::Jobs).await?;
+        loop {
+            let Ok(place) = Arc::clone(&self.places).acquire_owned().await else { return Ok(()) };
+            let Some(message) = self.queue.fetch(&consumer, 1).await?.next().await.transpose()? else { continue };
+            let Ok(job) = serde_json::from_slice::<Job>(&message.payload) else {
+                let _ = message.ack_with(AckKind::Term).await;
+                continue;
+            };
+            if job.pipeline != self.pipeline {
+                let _ = message.ack_with(AckKind::Nak(Some(PAUSE))).await;
+                return Err(StageError::fatal(
+                    "the queue holds documents of another pipeline: give worker and coordinator the same pipeline file",
+                ));
+            }
+            crash_point("worker", "taken");
+            self.begin(job, message, place).await?;
+        }
+    }
+
+    async fn begin(&self, job: Job, message: Message, place: OwnedSemaphorePermit) -> Result<(), StageError> {
+        let delivered = message.info().map_or(1, |info| info.delivered);
+        if delivered > self.deliveries {
+            let reason = format!("{} workers took it and did not finish it", delivered - 1);
+            let answer = Answer::failed(job.id, "worker", reason);
+            self.queue.publish(Lane::Answers, &job.id.to_string(), &answer).await?;
+            let _ = message.double_ack().await;
+            return Ok(());
+        }
+        let mut item = job.item.clone();
+        if job.bytes {
+            let fetched = self.blobs.get_input(job.id, &blobs::local(&self.uploads, job.id)).await;
+            if let Err(error) = fetched {
+                tracing::warn!("{error}");
+                let _ = message.ack_with(AckKind::Nak(Some(PAUSE))).await;
+                return Ok(());
+            }
+            item.location = Some(format!("{}{}", upload(&job), parts(&job).1));
+        }
+        let document = Document::admit(item.clone(), self.pipeline).id;
+        let hand = Hand { job, message, rows: Vec::new(), parts: 0, found: Vec::new(), _place: place };
+        let twice = {
+            let mut hands = self.hands();
+            match hands.entry(document) {
+                std::collections::hash_map::Entry::Vacant(vacant) => {
+                    vacant.insert(hand);
+                    None
+                }
+                std::collections::hash_map::Entry::Occupied(_) => Some(hand),
+            }
+        };
+        match twice {
+            Some(hand) => {
+                self.forget(&hand.job).await;
+                let _ = hand.message.ack_with(AckKind::Nak(Some(self.ack_wait))).await;
+            }
+            // The pipeline takes it, or is at its end, and then it is given back.
+            None => drop(self.items.send(item).await),
+        }
+        Ok(())
+    }
+
+    /// Removes what this machine holds of a job.
+    async fn forget(&self, job: &Job) {
+        if job.bytes {
+            let _ = tokio::fs::remove_file(blobs::local(&self.uploads, job.id)).await;
+        }
+    }
+
+    /// Says of all jobs in hand that they are being worked on.
+    async fn say_progress(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(self.ack_wait / 3).await;
+            let ackers: Vec<_> = self.hands().values().map(|hand| hand.message.clone()).collect();
+            for message in ackers {
+                let _ = message.ack_with(AckKind::Progress).await;
+            }
+        }
+    }
+
+    /// Answers for documents that have come to their ends.
+    async fn answer(self: Arc<Self>, mut ends: mpsc::Receiver<DocumentEnd>) {
+        while let Some(end) = ends.recv().await {
+            let Some(mut hand) = self.hands().remove(&end.document.id) else { continue };
+            let outcome = match end.state {
+                "failed" | "cancelled" => Outcome::Failed { stage: end.stage, reason: end.reason },
+                "skipped" => Outcome::Skipped { reason: end.reason },
+                _ => Outcome::Done { parts: hand.parts },
+            };
+            let answer = Answer { job: hand.job.id, outcome, found: std::mem::take(&mut hand.found) };
+            crash_point("worker", "answering");
+            // Until the queue has it: what else was to be done with it?
+            while let Err(error) = self.queue.publish(Lane::Answers, &hand.job.id.to_string(), &answer).await {
+                tracing::warn!("{error}");
+                tokio::time::sleep(PAUSE).await;
+                // The stream may be gone with the disk that it was on.
+                let _ = self.queue.make().await;
+            }
+            crash_point("worker", "answered");
+            if let Err(error) = hand.message.double_ack().await {
+                tracing::warn!("a job's end was not acknowledged, it is done again: {error}");
+            }
+            self.forget(&hand.job).await;
+        }
+    }
+}
+
+/// The address of what a job's bytes are, and the place of the document within it.
+fn parts(job: &Job) -> (&str, &str) {
+    let uri = job.item.uri.as_str();
+    uri.find(MEMBER_MARK).map_or((uri, ""), |at| uri.split_at(at))
+}
+
+/// Where `download` finds a job's bytes on this machine.
+fn upload(job: &Job) -> String {
+    let name = parts(job).0.rsplit('/').next().unwrap_or_default();
+    format!("upload://{}/{name}", job.id)
+}
+
+/// A document that was found inside a job's, as the coordinator knows it.
+fn abroad(job: &Job, mut item: SourceItem) -> SourceItem {
+    if job.bytes
+        && let Some(member) = item.uri.strip_prefix(&upload(job))
+    {
+        item.uri = format!("{}{member}", parts(job).0);
+    }
+    item
+}
+
+#[async_trait]
+impl Feed for Worker {
+    async fn next(&self) -> SourceItem {
+        match self.items.lock().await.recv().await {
+            Some(item) => item,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+#[async_trait]
+impl Sink for Worker {
+    async fn write(&self, _cx: &Context, batch: Vec<Record>) -> Vec<Result<u64, StageError>> {
+        let mut outcomes = Vec::with_capacity(batch.len());
+        for record in batch {
+            outcomes.push(self.write_one(&record).await);
+        }
+        outcomes
+    }
+
+    async fn settle(&self, _cx: &Context, documents: &[Settled]) -> Result<(), StageError> {
+        for settled in documents.iter().filter(|settled| settled.rest == docmill_api::Rest::Done) {
+            self.put_part(settled.document.id, 1).await?;
+        }
+        Ok(())
+    }
+
+    async fn close(&self, _cx: &Context) -> Result<(), StageError> {
+        Ok(())
+    }
+}
+
+impl Worker {
+    async fn write_one(&self, record: &Record) -> Result<u64, StageError> {
+        {
+            let mut hands = self.desk.hands();
+            let Some(hand) = hands.get_mut(&record.document.id) else {
+                return Err(StageError::rejected("a row of a document that is no job"));
+            };
+            blobs::append(&mut hand.rows, record)?;
+        }
+        self.put_part(record.document.id, PART).await?;
+        Ok(record.payload.items() as u64)
+    }
+
+    /// Makes a blob of a document's rows where they are so many bytes.
+    async fn put_part(&self, document: Digest, least: usize) -> Result<(), StageError> {
+        let (job, part, rows) = {
+            let mut hands = self.desk.hands();
+            let Some(hand) = hands.get_mut(&document).filter(|hand| hand.rows.len() >= least) else { return Ok(()) };
+            (hand.job.id, hand.parts, std::mem::take(&mut hand.rows))
+        };
+        let rows = bytes::Bytes::from(rows);
+        let put = self.desk.blobs.put_part(job, part, rows.clone()).await;
+        if let Some(hand) = self.desk.hands().get_mut(&document) {
+            match put {
+                Ok(()) => hand.parts += 1,
+                // It is called again, and then has them again.
+                Err(_) => hand.rows.splice(0..0, rows).for_each(drop),
+            }
+        }
+        put
+    }
+}
+
+impl Witness for Worker {
+    fn found(&self, document: &Digest, items: &[SourceItem]) {
+        if let Some(hand) = self.desk.hands().get_mut(document) {
+            let items = items.iter().map(|item| abroad(&hand.job, item.clone())).collect::<Vec<_>>();
+            hand.found.extend(items);
+        }
+    }
+
+    fn ended(&self, end: &DocumentEnd) {
+        // There is room for all that are in hand.
+        let _ = self.desk.ended.try_send(end.clone());
+    }
+}
