@@ -78,7 +78,7 @@ impl Queue {
                 }
                 _ if begun.elapsed() > PATIENCE => return Err(StageError::fatal(message)),
                 _ if delay == DELAYS.0 => {
-                    tracing::warn!("{message}: it is waited for, {} s at most", PATIENCE.as_secs())
+                    tracing::warn!("{message}: it is waited for, {} s at most", PATIENCE.as_secs());
                 }
                 _ => {}
             }

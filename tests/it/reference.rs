@@ -59,7 +59,7 @@ fn pipelines_of_the_tests_are_valid_and_slips_in_them_are_not() {
         ("memory = \"64MiB\"", "memory = -1", "memory"),
         ("cpu_threads = 2", "cpu_threads = 0", "cpu_threads"),
         ("cpu_threads = 2", "durability = \"steam\"", "durability"),
-        ("[run]", "[queue]\n[run]", "queue"),
+        ("[run]", "[queue]\nurll = \"x\"\n[run]", "urll"),
     ];
     for (from, to, about) in slips {
         let text = good.replacen(from, to, 1);
