@@ -69,10 +69,12 @@ impl StageFactory for Away {
 
     async fn build(config: AwayConfig, cx: &BuildContext) -> Result<Node, StageError> {
         let queue = Queue::open(&config.cluster).await?;
-        let blobs = Blobs::open(&config.cluster.blobs)?;
+        let blobs = Blobs::open(&config.cluster)?;
         patiently(|| queue.make()).await?;
+        alone(&queue, &config.cluster.stream).await?;
         // What is in there was asked for by a process that is gone.
         patiently(|| queue.empty()).await?;
+        blobs.clear().await;
         let waiting = Arc::<Waiting>::default();
         let listens = listen(queue.clone(), blobs.clone(), Arc::clone(&waiting));
         let listener = AbortOnDropHandle::new(tokio::spawn(listens));
@@ -88,6 +90,24 @@ impl StageFactory for Away {
 fn now() -> u64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since.map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+}
+
+/// Makes sure that nobody else hands out documents on this stream. Who was killed is told apart from who goes on by
+/// waiting: what it had asked for runs out.
+async fn alone(queue: &Queue, stream: &str) -> Result<(), StageError> {
+    let until = tokio::time::Instant::now() + 3 * PAUSE;
+    // More than once: between two fetches nobody waits for a moment.
+    let mut quiet = 0;
+    while quiet < 3 {
+        quiet = if queue.is_listened_to().await? { 0 } else { quiet + 1 };
+        if quiet == 0 && tokio::time::Instant::now() >= until {
+            return Err(StageError::fatal(format!(
+                "another process hands out documents on the stream `{stream}`: give each pipeline a `stream` of its own"
+            )));
+        }
+        tokio::time::sleep(PAUSE / 10).await;
+    }
+    Ok(())
 }
 
 /// Tries again while the queue does not answer, for a minute.

@@ -14,13 +14,19 @@ use object_store::path::Path as Key;
 use object_store::{ObjectStore, ObjectStoreExt};
 use tokio::io::AsyncWriteExt;
 
+use crate::plan::ClusterPlan;
+
 /// Where blobs lie.
 #[derive(Clone, Debug)]
 pub(super) struct Blobs(Arc<dyn ObjectStore>);
 
 impl Blobs {
-    /// Opens the directory, which is made where it is missing.
-    pub(super) fn open(directory: &Path) -> Result<Self, StageError> {
+    /// Opens the directory of a stream below the one that all share; it is made where it is missing.
+    pub(super) fn open(plan: &ClusterPlan) -> Result<Self, StageError> {
+        Self::at(&plan.blobs.join(&plan.stream))
+    }
+
+    fn at(directory: &Path) -> Result<Self, StageError> {
         let failed = |error: &dyn std::fmt::Display| {
             StageError::fatal(format!("the blobs at `{}`: {error}", directory.display()))
         };
@@ -66,9 +72,19 @@ impl Blobs {
         records(&bytes).map_err(|error| StageError::rejected(format!("what a worker made cannot be read: {error}")))
     }
 
-    /// Removes all blobs of a job. What cannot be removed stays: it is of no use to anybody, and does no harm.
+    /// Removes all blobs of a job.
     pub(super) async fn remove(&self, job: Digest) {
-        let listed = self.0.list(Some(&directory(job))).map_ok(|meta| meta.location).boxed();
+        self.remove_below(&directory(job)).await;
+    }
+
+    /// Removes the blobs of all jobs.
+    pub(super) async fn clear(&self) {
+        self.remove_below(&Key::from("jobs")).await;
+    }
+
+    /// What cannot be removed stays: it is of no use to anybody, and does no harm.
+    async fn remove_below(&self, prefix: &Key) {
+        let listed = self.0.list(Some(prefix)).map_ok(|meta| meta.location).boxed();
         let removed = self.0.delete_stream(listed).try_collect::<Vec<_>>().await;
         if let Err(error) = removed
             && !matches!(error, object_store::Error::NotFound { .. })
@@ -144,7 +160,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_stored_comes_back_and_goes_with_its_job() {
         let place = tempfile::tempdir().expect("a directory");
-        let blobs = Blobs::open(&place.path().join("new/blobs")).expect("it is made");
+        let blobs = Blobs::at(&place.path().join("new/blobs")).expect("it is made");
         let (job, other) = (Digest::of(&[b"1"]), Digest::of(&[b"2"]));
         let (from, to) = (place.path().join("from"), place.path().join("to"));
         std::fs::write(&from, vec![7_u8; 20 << 20]).expect("it is written");
@@ -165,6 +181,8 @@ mod tests {
         blobs.remove(job).await;
         assert!(blobs.get_part(job, 0).await.is_err() && blobs.get_input(job, &to).await.is_err());
         blobs.get_input(other, &to).await.expect("another job's stays");
+        blobs.clear().await;
+        assert!(blobs.get_input(other, &to).await.is_err(), "nothing is left");
         let gone = blobs.put_input(job, &place.path().join("gone")).await.expect_err("no such file");
         assert_eq!(gone.class, docmill_api::ErrorClass::Rejected, "{gone}");
     }

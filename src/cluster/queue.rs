@@ -95,6 +95,13 @@ impl Queue {
         Ok(())
     }
 
+    /// Whether somebody waits for answers.
+    pub(super) async fn is_listened_to(&self) -> Result<bool, StageError> {
+        let mut consumer = self.consumer(Lane::Answers).await?;
+        let info = consumer.info().await.map_err(|error| self.away(&error))?;
+        Ok(info.num_waiting > 0)
+    }
+
     /// Drops all messages.
     pub(super) async fn empty(&self) -> Result<(), StageError> {
         for lane in [Lane::Jobs, Lane::Answers] {

@@ -77,7 +77,7 @@ impl Worker {
     /// cannot be opened.
     pub async fn open(plan: &Plan, at_once: usize) -> Result<Arc<Self>, StageError> {
         let cluster = plan.cluster.as_ref().ok_or_else(|| StageError::fatal("the pipeline has no `[queue]`"))?;
-        let (queue, blobs) = (Queue::open(cluster).await?, Blobs::open(&cluster.blobs)?);
+        let (queue, blobs) = (Queue::open(cluster).await?, Blobs::open(cluster)?);
         let uploads = plan.run.state.join("uploads");
         std::fs::create_dir_all(&uploads)
             .map_err(|error| StageError::fatal(format!("cannot make `{}`: {error}", uploads.display())))?;

@@ -2,6 +2,7 @@
 //! them is killed. Run where the server is installed.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -120,7 +121,7 @@ impl Drop for Process {
 }
 
 fn blobs_left(mill: &Mill) -> usize {
-    let listed = fs::read_dir(mill.path().join("blobs/jobs")).into_iter().flatten();
+    let listed = fs::read_dir(mill.path().join("blobs/docmill/jobs")).into_iter().flatten();
     listed.flatten().filter(|job| fs::read_dir(job.path()).is_ok_and(|mut blobs| blobs.next().is_some())).count()
 }
 
@@ -254,14 +255,40 @@ fn a_queue_that_is_away_is_waited_for_and_one_that_refuses_is_not() {
             Process(command.spawn().expect("it starts"))
         };
         let (_worker, mut coordinator) = (start("work"), start("run"));
-        thread::park_timeout(Duration::from_secs(1));
-        assert!(coordinator.0.try_wait().expect("asked").is_none(), "it waits");
+        let said = BufReader::new(coordinator.0.stderr.take().expect("it is piped")).lines();
+        let mut said = said.map(|line| line.expect("a line"));
+        let waits =
+            said.any(|line| line.contains("the queue at nats://127.0.0.1:") && line.contains("it is waited for"));
+        assert!(waits, "it says that it waits");
+        assert!(coordinator.0.try_wait().expect("asked").is_none(), "and does");
         nats.restart(false);
-        assert_eq!(coordinator.wait(), Some(0));
-        let mut said = String::new();
-        let stderr = coordinator.0.stderr.as_mut().expect("it is piped");
-        std::io::Read::read_to_string(stderr, &mut said).expect("it is read");
-        assert!(said.contains("the queue at nats://127.0.0.1:"), "{said}");
+        // Whoever writes must not wait for a reader.
+        let rest = thread::spawn(move || said.collect::<Vec<_>>());
+        assert_eq!(coordinator.wait(), Some(0), "{:?}", rest.join());
         assert_eq!(rows(&mill).await, expected);
+    });
+}
+
+#[test]
+fn a_second_coordinator_is_refused_while_the_first_is_there() {
+    block_on(async || {
+        let (first, second) = (Mill::new(), Mill::new());
+        let Some(nats) = Nats::start(first.path(), None) else { return };
+        for mill in [&first, &second] {
+            mill.write("note.txt", "The sluice is greased in spring.");
+        }
+        let (first, second) = (nats.share(first), nats.share(second));
+        // Without a worker it waits for its document.
+        let mut goes_on = Process::start(&first, "run");
+        let until = Instant::now() + PATIENCE;
+        while blobs_left(&first) == 0 && Instant::now() < until {
+            thread::park_timeout(Duration::from_millis(20));
+        }
+        let ended = within(PATIENCE, second.command("run").args(["--ui", "none"])).expect("an end");
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(4), "{said}");
+        assert!(said.contains("hands out documents") && said.contains("`stream`"), "{said}");
+        let _worker = Process::start(&first, "work");
+        assert_eq!(goes_on.wait(), Some(0), "the first has lost nothing");
     });
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use docmill_api::CancellationToken;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
+use tokio::time::{Duration, Instant};
 
 use super::connection::Closable;
 use super::gate::Gate;
@@ -130,6 +130,14 @@ impl Running {
         if let Some(task) = self.task.take() {
             // A panic in there is told of by the event loop, and what was counted until then is still there.
             let _ = task.await;
+        }
+        // A connection is closed a moment before its task has dropped the call.
+        for _ in 0..100 {
+            let in_flight = self.shared.stats().in_flight;
+            if in_flight.chat.now + in_flight.embeddings.now == 0 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
         self.shared.stats()
     }
