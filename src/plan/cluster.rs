@@ -127,6 +127,11 @@ pub(super) fn read(cx: &mut Checker<'_>) -> Option<ClusterPlan> {
         timeout: time("timeout"),
         blobs: directory(cx, &uri)?,
     };
+    if plan.url.contains('@') {
+        let place = cx.raw.value(&[QUEUE.to_owned(), "url".to_owned()]);
+        let help = "take it out, and name `user` and `password_env`, or `credentials`".to_owned();
+        cx.error(codes::OUT_OF_RANGE, place, "`url` in `[queue]` holds a user or a password", Some(help));
+    }
     let sound = |letter: char| letter.is_ascii_alphanumeric() || letter == '-';
     if plan.stream.is_empty() || plan.stream.len() > 64 || !plan.stream.chars().all(sound) {
         let message = format!("`{}` is no name for a stream", plan.stream);

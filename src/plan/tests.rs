@@ -182,6 +182,10 @@ fn tables_that_are_not_known() {
         "E0013 1:2 `[blobs]` without `[queue]`: processes on several machines need both | add `[queue]` with `kind = \"nats\"`",
     );
     only(
+        &broken("[stages.source]", "[queue]\nurl = \"nats://a:b@c\"\n[blobs]\nuri = \"x\"\n[stages.source]"),
+        "E0014 2:7 `url` in `[queue]` holds a user or a password | take it out, and name `user` and `password_env`, or `credentials`",
+    );
+    only(
         &broken("[stages.source]", "[queue]\n[blobs]\nuri = \"s3://mill\"\n[stages.source]"),
         "E0015 3:7 `s3://mill` is no place for blobs in this version | name a directory that all machines share: \"file:///mnt/docmill\"",
     );
