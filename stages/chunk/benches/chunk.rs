@@ -23,13 +23,13 @@ const SLICE: usize = 200_000;
 
 #[divan::bench(args = ["english", "prose", "markdown", "code", "chinese"], sample_count = 7, sample_size = 1)]
 fn stage_on_one_core(bencher: Bencher, kind: &str) {
-    pool(1).install(|| run(bencher, kind, MEGABYTES * 1_000_000, 0));
+    run_on(bencher, kind, MEGABYTES * 1_000_000, (0, 1));
 }
 
 /// The next part is encoded beside.
 #[divan::bench(args = ["english", "prose", "markdown", "code", "chinese"], sample_count = 7, sample_size = 1)]
 fn stage_on_two_cores(bencher: Bencher, kind: &str) {
-    pool(2).install(|| run(bencher, kind, MEGABYTES * 1_000_000, 0));
+    run_on(bencher, kind, MEGABYTES * 1_000_000, (0, 2));
 }
 
 #[divan::bench(args = ["prose"], sample_count = 7, sample_size = 1)]
@@ -70,11 +70,11 @@ fn text_splitter_with_tiktoken_rs_on_a_slice(bencher: Bencher, kind: &str) {
     });
 }
 
-fn pool(threads: usize) -> rayon::ThreadPool {
-    rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads can be started")
+fn run(bencher: Bencher, kind: &str, bytes: usize, characters: u32) {
+    run_on(bencher, kind, bytes, (characters, 1));
 }
 
-fn run(bencher: Bencher, kind: &str, bytes: usize, characters: u32) {
+fn run_on(bencher: Bencher, kind: &str, bytes: usize, (characters, threads): (u32, usize)) {
     let stage = build(characters);
     let content: Arc<str> = generate(kind, bytes).into();
     let kind = match kind {
@@ -82,23 +82,27 @@ fn run(bencher: Bencher, kind: &str, bytes: usize, characters: u32) {
         "code" => TextKind::Code("rust".into()),
         _ => TextKind::Plain,
     };
+    let text = Text { content, kind, title: None, pages: Arc::new([]), blocks: Arc::new([]), lines: true };
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads can be started");
+    let bytes = BytesCount::new(text.content.len());
+    bencher.counter(bytes).bench(|| pool.install(|| chunks(&*stage, text.clone())));
+}
+
+/// How many chunks a text gives.
+fn chunks(stage: &dyn CpuStage, text: Text) -> usize {
     let item = SourceItem { uri: "file:///bench".into(), ..SourceItem::default() };
     let document = Arc::new(Document::admit(item, Digest::of(&[])));
-    let text = Text { content, kind, title: None, pages: Arc::new([]), blocks: Arc::new([]), lines: true };
-    bencher.counter(BytesCount::new(text.content.len())).bench(|| {
-        let record = Record { document: Arc::clone(&document), payload: Payload::Text(text.clone()) };
-        let context = StepContext::detached();
-        let mut work = stage.open(&context, record).expect("a text is taken");
-        let mut chunks = 0;
-        loop {
-            let mut out = Outputs::with_quota(1 << 20);
-            let step = work.step(&context, &mut out).expect("chunking does not fail");
-            chunks += out.records().iter().map(|record| record.payload.items()).sum::<usize>();
-            if step == Step::Done {
-                return chunks;
-            }
+    let context = StepContext::detached();
+    let mut work = stage.open(&context, Record { document, payload: Payload::Text(text) }).expect("a text is taken");
+    let mut chunks = 0;
+    loop {
+        let mut out = Outputs::with_quota(1 << 20);
+        let step = work.step(&context, &mut out).expect("chunking does not fail");
+        chunks += out.records().iter().map(|record| record.payload.items()).sum::<usize>();
+        if step == Step::Done {
+            return chunks;
         }
-    });
+    }
 }
 
 fn build(characters: u32) -> Arc<dyn CpuStage> {
