@@ -1,6 +1,7 @@
 //! `docmill work`: the stages between a pipeline's sources and its store, for documents that another process hands out.
 
 use std::io::Write;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -116,8 +117,9 @@ struct Place(PathBuf);
 
 impl Place {
     fn make() -> std::io::Result<Self> {
-        let path = std::env::temp_dir().join(format!("docmill-worker-{}", std::process::id()));
-        std::fs::create_dir_all(&path)?;
+        // Nobody else's, and nobody's before: documents are in it, and others may write to the directory it is in.
+        let path = std::env::temp_dir().join(format!("docmill-worker-{:016x}", fastrand::u64(..)));
+        std::fs::DirBuilder::new().mode(0o700).create(&path)?;
         Ok(Self(path))
     }
 }
