@@ -70,6 +70,7 @@ impl StageFactory for Away {
     async fn build(config: AwayConfig, cx: &BuildContext) -> Result<Node, StageError> {
         let queue = Queue::open(&config.cluster).await?;
         let blobs = Blobs::open(&config.cluster)?;
+        blobs.probe().await?;
         patiently(|| queue.make()).await?;
         alone(&queue, &config.cluster.stream).await?;
         // What is in there was asked for by a process that is gone.
@@ -184,8 +185,15 @@ impl Stage for Remote {
         }
         published.publish().await?;
         let answer = published.answer(answers, cx).await?;
+        let known = match answer.outcome {
+            Outcome::Done { parts } if !answer.again && published.times == 1 => Some(parts),
+            _ => None,
+        };
         let outputs = self.outputs(answer).await;
-        self.blobs.remove(id).await;
+        match known {
+            Some(parts) => self.blobs.remove_known(id, job.bytes, parts).await,
+            None => self.blobs.remove(id).await,
+        }
         published.over = true;
         outputs
     }

@@ -1,29 +1,38 @@
-//! Bytes between processes: a directory that all machines share. What a job's blobs are called follows from its id, so
-//! that whoever ends it can remove them.
+//! Bytes between processes: in an object store, or in a directory that all machines share. What a job's blobs are called
+//! follows from its id, so that whoever ends it can remove them.
 
+use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use docmill_api::frames::{self, Message};
 use docmill_api::{Digest, Record, StageError};
+use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use object_store::buffered::BufWriter;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Key;
+use object_store::prefix::PrefixStore;
 use object_store::{ObjectStore, ObjectStoreExt};
 use tokio::io::AsyncWriteExt;
 
-use crate::plan::ClusterPlan;
+use crate::plan::{BlobsPlan, ClusterPlan};
 
 /// Where blobs lie.
 #[derive(Clone, Debug)]
 pub(super) struct Blobs(Arc<dyn ObjectStore>);
 
 impl Blobs {
-    /// Opens the directory of a stream below the one that all share; it is made where it is missing.
+    /// Opens the place of a stream below the one that all share; a directory is made where it is missing.
     pub(super) fn open(plan: &ClusterPlan) -> Result<Self, StageError> {
-        Self::at(&plan.blobs.join(&plan.stream))
+        match &plan.blobs {
+            BlobsPlan::Directory(directory) => Self::at(&directory.join(&plan.stream)),
+            BlobsPlan::Store { uri, stores } => {
+                let own = docmill_objects::Own::open(uri, stores, &std::env::vars().collect())?;
+                Ok(Self(Arc::new(PrefixStore::new(own.bucket, own.prefix.join(plan.stream.as_str())))))
+            }
+        }
     }
 
     fn at(directory: &Path) -> Result<Self, StageError> {
@@ -33,6 +42,17 @@ impl Blobs {
         std::fs::create_dir_all(directory).map_err(|error| failed(&error))?;
         let store = LocalFileSystem::new_with_prefix(directory).map_err(|error| failed(&error))?;
         Ok(Self(Arc::new(store.with_automatic_cleanup(true))))
+    }
+
+    /// Sees whether blobs can be written, read and removed.
+    pub(super) async fn probe(&self) -> Result<(), StageError> {
+        let key = Key::from(format!("probe-{:016x}", fastrand::u64(..)));
+        let tried = async {
+            self.0.put(&key, Bytes::from_static(b"docmill").into()).await?;
+            self.0.get(&key).await?.bytes().await?;
+            self.0.delete(&key).await
+        };
+        tried.await.map_err(|error| StageError::fatal(format!("the blobs: {}", docmill_objects::reason(&error))))
     }
 
     /// Stores the content of a file as a job's input.
@@ -72,9 +92,16 @@ impl Blobs {
         records(&bytes).map_err(|error| StageError::rejected(format!("what a worker made cannot be read: {error}")))
     }
 
-    /// Removes all blobs of a job.
+    /// Removes all blobs of a job, however many there are.
     pub(super) async fn remove(&self, job: Digest) {
         self.remove_below(&directory(job)).await;
+    }
+
+    /// Removes the blobs of a job that has ended well: an input, and so many parts.
+    pub(super) async fn remove_known(&self, job: Digest, input: bool, parts: u32) {
+        let input = input.then(|| self::input(job));
+        let keys: Vec<Key> = input.into_iter().chain((0..parts).map(|part| output(job, part))).collect();
+        self.remove_all(futures::stream::iter(keys.into_iter().map(Ok)).boxed()).await;
     }
 
     /// Removes the blobs of all jobs.
@@ -82,19 +109,29 @@ impl Blobs {
         self.remove_below(&Key::from("jobs")).await;
     }
 
-    /// What cannot be removed stays: it is of no use to anybody, and does no harm.
     async fn remove_below(&self, prefix: &Key) {
-        let listed = self.0.list(Some(prefix)).map_ok(|meta| meta.location).boxed();
-        let removed = self.0.delete_stream(listed).try_collect::<Vec<_>>().await;
+        self.remove_all(self.0.list(Some(prefix)).map_ok(|meta| meta.location).boxed()).await;
+    }
+
+    /// What cannot be removed stays: it is of no use to anybody, and does no harm.
+    async fn remove_all(&self, keys: BoxStream<'static, object_store::Result<Key>>) {
+        let removed = self.0.delete_stream(keys).try_collect::<Vec<_>>().await;
         if let Err(error) = removed
             && !matches!(error, object_store::Error::NotFound { .. })
         {
-            tracing::warn!(%error, "blobs of a job that is over stay");
+            tracing::warn!(error = docmill_objects::reason(&error), "blobs of a job that is over stay");
         }
     }
 }
 
-fn away(error: &dyn std::fmt::Display) -> StageError {
+fn away(error: &(dyn Error + 'static)) -> StageError {
+    let mut cause = Some(error);
+    while let Some(inner) = cause {
+        if let Some(store) = inner.downcast_ref::<object_store::Error>() {
+            return StageError::transient(format!("the blobs: {}", docmill_objects::reason(store)));
+        }
+        cause = inner.source();
+    }
     StageError::transient(format!("the blobs: {error}"))
 }
 
@@ -178,9 +215,12 @@ mod tests {
         assert_eq!(read.iter().map(content).collect::<Vec<_>>(), [&b"one"[..], b"two"]);
         assert_eq!(read[0].document, record(b"one").document);
 
-        blobs.remove(job).await;
+        blobs.remove_known(job, true, 1).await;
         assert!(blobs.get_part(job, 0).await.is_err() && blobs.get_input(job, &to).await.is_err());
         blobs.get_input(other, &to).await.expect("another job's stays");
+        blobs.put_part(job, 7, Bytes::from_static(b"left")).await.expect("it is stored");
+        blobs.remove(job).await;
+        assert!(blobs.get_part(job, 7).await.is_err());
         blobs.clear().await;
         assert!(blobs.get_input(other, &to).await.is_err(), "nothing is left");
         let gone = blobs.put_input(job, &place.path().join("gone")).await.expect_err("no such file");

@@ -23,6 +23,8 @@ pub(super) struct Answer {
     pub(super) outcome: Outcome,
     /// Documents that were found inside it.
     pub(super) found: Vec<SourceItem>,
+    /// Whether it was handed out more than once: then there may be blobs that nobody tells of.
+    pub(super) again: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -44,7 +46,7 @@ pub(super) enum Outcome {
 impl Answer {
     pub(super) fn failed(job: Digest, stage: &str, reason: impl Into<String>) -> Self {
         let outcome = Outcome::Failed { stage: stage.to_owned(), reason: reason.into() };
-        Self { job, outcome, found: Vec::new() }
+        Self { job, outcome, found: Vec::new(), again: true }
     }
 }
 

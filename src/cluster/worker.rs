@@ -13,8 +13,9 @@ use docmill_api::{
     Context, Digest, Document, DocumentEnd, Feed, MEMBER_MARK, Record, Settled, Sink, SourceItem, StageError, Witness,
     async_trait,
 };
-use futures::StreamExt;
+use futures::{StreamExt, TryStreamExt};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::task::JoinSet;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::blobs::{self, Blobs};
@@ -24,6 +25,9 @@ use crate::plan::Plan;
 
 /// From this size on rows leave memory for a blob.
 const PART: usize = 8 << 20;
+
+/// How many blobs are put at once.
+const TOGETHER: usize = 16;
 
 /// How long is waited after the queue did not answer, and by how much a job is put off that cannot be taken now.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -78,6 +82,7 @@ impl Worker {
     pub async fn open(plan: &Plan, at_once: usize) -> Result<Arc<Self>, StageError> {
         let cluster = plan.cluster.as_ref().ok_or_else(|| StageError::fatal("the pipeline has no `[queue]`"))?;
         let (queue, blobs) = (Queue::open(cluster).await?, Blobs::open(cluster)?);
+        blobs.probe().await?;
         let uploads = plan.run.state.join("uploads");
         std::fs::create_dir_all(&uploads)
             .map_err(|error| StageError::fatal(format!("cannot make `{}`: {error}", uploads.display())))?;
@@ -148,9 +153,14 @@ impl Desk {
         }
     }
 
-    async fn take_all(&self) -> Result<(), StageError> {
+    async fn take_all(self: &Arc<Self>) -> Result<(), StageError> {
         let consumer = self.queue.consumer(Lane::Jobs).await?;
+        // As many as there are places: where bytes come from afar, one after the other would be slow.
+        let mut beginning = JoinSet::new();
         loop {
+            while let Some(begun) = beginning.try_join_next() {
+                begun.map_err(|error| StageError::transient(format!("a job was not begun: {error}")))??;
+            }
             let Ok(place) = Arc::clone(&self.places).acquire_owned().await else { return Ok(()) };
             let Some(message) = self.queue.fetch(&consumer, 1).await?.next().await.transpose()? else { continue };
             let Ok(job) = serde_json::from_slice::<Job>(&message.payload) else {
@@ -164,7 +174,8 @@ impl Desk {
                 ));
             }
             crash_point("worker", "taken");
-            self.begin(job, message, place).await?;
+            let desk = Arc::clone(self);
+            beginning.spawn(async move { desk.begin(job, message, place).await });
         }
     }
 
@@ -228,30 +239,39 @@ impl Desk {
         }
     }
 
-    /// Answers for documents that have come to their ends.
+    /// Answers for documents that have come to their ends, each when it is known.
     async fn answer(self: Arc<Self>, mut ends: mpsc::Receiver<DocumentEnd>) {
+        let mut answering = JoinSet::new();
         while let Some(end) = ends.recv().await {
-            let Some(mut hand) = self.hands().remove(&end.document.id) else { continue };
-            let outcome = match end.state {
-                "failed" | "cancelled" => Outcome::Failed { stage: end.stage, reason: end.reason },
-                "skipped" => Outcome::Skipped { reason: end.reason },
-                _ => Outcome::Done { parts: hand.parts },
-            };
-            let answer = Answer { job: hand.job.id, outcome, found: std::mem::take(&mut hand.found) };
-            crash_point("worker", "answering");
-            // Until the queue has it: what else was to be done with it?
-            while let Err(error) = self.queue.publish(Lane::Answers, &hand.job.id.to_string(), &answer).await {
-                tracing::warn!("{error}");
-                tokio::time::sleep(PAUSE).await;
-                // The stream may be gone with the disk that it was on.
-                let _ = self.queue.make().await;
-            }
-            crash_point("worker", "answered");
-            if let Err(error) = hand.message.double_ack().await {
-                tracing::warn!("a job's end was not acknowledged, it is done again: {error}");
-            }
-            self.forget(&hand.job).await;
+            while answering.try_join_next().is_some() {}
+            let Some(hand) = self.hands().remove(&end.document.id) else { continue };
+            // Each holds a place until it is answered, so that there are no more of them than places.
+            let desk = Arc::clone(&self);
+            answering.spawn(async move { desk.answer_one(hand, end).await });
         }
+    }
+
+    async fn answer_one(&self, mut hand: Hand, end: DocumentEnd) {
+        let outcome = match end.state {
+            "failed" | "cancelled" => Outcome::Failed { stage: end.stage, reason: end.reason },
+            "skipped" => Outcome::Skipped { reason: end.reason },
+            _ => Outcome::Done { parts: hand.parts },
+        };
+        let again = hand.message.info().map_or(true, |info| info.delivered > 1);
+        let answer = Answer { job: hand.job.id, outcome, found: std::mem::take(&mut hand.found), again };
+        crash_point("worker", "answering");
+        // Until the queue has it: what else was to be done with it?
+        while let Err(error) = self.queue.publish(Lane::Answers, &hand.job.id.to_string(), &answer).await {
+            tracing::warn!("{error}");
+            tokio::time::sleep(PAUSE).await;
+            // The stream may be gone with the disk that it was on.
+            let _ = self.queue.make().await;
+        }
+        crash_point("worker", "answered");
+        if let Err(error) = hand.message.double_ack().await {
+            tracing::warn!("a job's end was not acknowledged, it is done again: {error}");
+        }
+        self.forget(&hand.job).await;
     }
 }
 
@@ -298,10 +318,10 @@ impl Sink for Worker {
     }
 
     async fn settle(&self, _cx: &Context, documents: &[Settled]) -> Result<(), StageError> {
-        for settled in documents.iter().filter(|settled| settled.rest == docmill_api::Rest::Done) {
-            self.put_part(settled.document.id, 1).await?;
-        }
-        Ok(())
+        let is_done = |settled: &&Settled| settled.rest == docmill_api::Rest::Done;
+        let done: Vec<Digest> = documents.iter().filter(is_done).map(|settled| settled.document.id).collect();
+        let puts: Vec<_> = done.into_iter().map(|document| self.put_part(document, 1)).collect();
+        futures::stream::iter(puts).buffer_unordered(TOGETHER).try_collect().await
     }
 
     async fn close(&self, _cx: &Context) -> Result<(), StageError> {

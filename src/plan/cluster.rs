@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use docmill_api::{FieldSpec, FieldType};
+use docmill_objects::Stores;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -42,7 +43,22 @@ pub struct ClusterPlan {
     /// How long one document may take on all that.
     pub timeout: Duration,
     /// Where bytes and vectors lie between processes.
-    pub blobs: PathBuf,
+    pub blobs: BlobsPlan,
+}
+
+/// A place for bytes that all machines reach.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BlobsPlan {
+    /// A directory that all of them have.
+    Directory(PathBuf),
+    /// A place in an object store.
+    Store {
+        /// `s3://bucket/prefix`, or `gs:` or `az:`.
+        uri: String,
+        /// What is known of object stores.
+        stores: Stores,
+    },
 }
 
 /// The fields of `[queue]`.
@@ -82,15 +98,18 @@ pub fn queue_fields() -> Vec<FieldSpec> {
 /// The fields of `[blobs]`.
 #[must_use]
 pub fn blobs_fields() -> Vec<FieldSpec> {
-    vec![
+    let mut fields = vec![
         FieldSpec::new(
             "uri",
             FieldType::Text,
             json!(""),
-            "Where bytes and vectors lie between processes: a directory that all machines share, as `file:///mnt/docmill`.",
+            "Where bytes and vectors lie between processes: `s3://bucket/prefix`, `gs://` or `az://`, or a directory that \
+             all machines share (`file:///mnt/docmill`).",
         )
         .required(),
-    ]
+    ];
+    fields.extend(docmill_objects::fields());
+    fields
 }
 
 /// Reads both tables; nothing where there is neither.
@@ -99,7 +118,7 @@ pub(super) fn read(cx: &mut Checker<'_>) -> Option<ClusterPlan> {
     let (queue, blobs) = match (queue, blobs) {
         (Some(queue), Some(blobs)) => (queue, blobs),
         (Some(_), None) if cx.raw.get(&[BLOBS.to_owned()]).is_none() => {
-            return alone(cx, QUEUE, BLOBS, "uri = \"file:///mnt/docmill\"");
+            return alone(cx, QUEUE, BLOBS, "uri = \"s3://bucket/prefix\"");
         }
         (None, Some(_)) if cx.raw.get(&[QUEUE.to_owned()]).is_none() => {
             return alone(cx, BLOBS, QUEUE, "kind = \"nats\"");
@@ -125,7 +144,7 @@ pub(super) fn read(cx: &mut Checker<'_>) -> Option<ClusterPlan> {
         ack_wait: time("ack_wait"),
         deliveries: fields::integer(queue.get("deliveries")).unwrap_or(5),
         timeout: time("timeout"),
-        blobs: directory(cx, &uri)?,
+        blobs: place(cx, &uri, &blobs)?,
     };
     if plan.url.contains('@') {
         let place = cx.raw.value(&[QUEUE.to_owned(), "url".to_owned()]);
@@ -162,23 +181,29 @@ fn alone(cx: &mut Checker<'_>, given: &str, missing: &str, example: &str) -> Opt
     None
 }
 
-/// The directory that a `file:` address names.
-fn directory(cx: &mut Checker<'_>, uri: &str) -> Option<PathBuf> {
+/// What the address of blobs names.
+fn place(cx: &mut Checker<'_>, uri: &str, table: &Map<String, Value>) -> Option<BlobsPlan> {
+    let at = |field: &[&str]| [&[BLOBS], field].concat().into_iter().map(str::to_owned).collect::<Vec<_>>();
+    if docmill_objects::is_store(uri) {
+        let stores: Stores = serde_json::from_value(Value::Object(table.clone())).unwrap_or_default();
+        for issue in docmill_objects::endpoint_issues(&stores.s3, &stores.gs, &stores.az) {
+            let path: Vec<&str> = issue.path.iter().map(String::as_str).collect();
+            let place = cx.raw.value(&at(&path));
+            let message = format!("`{}` in `[{BLOBS}]` {}", path.join("."), issue.message);
+            cx.error(codes::OUT_OF_RANGE, place, message, issue.hint);
+        }
+        return Some(BlobsPlan::Store { uri: uri.to_owned(), stores });
+    }
     let path = match uri.split_once("://") {
         Some(("file", path)) => path,
         Some(_) => "",
         None => uri,
     };
     if !path.is_empty() {
-        return Some(cx.raw.base.join(path));
+        return Some(BlobsPlan::Directory(cx.raw.base.join(path)));
     }
     let message = format!("`{uri}` is no place for blobs in this version");
-    let place = cx.raw.value(&[BLOBS.to_owned(), "uri".to_owned()]);
-    cx.error(
-        codes::UNSUPPORTED,
-        place,
-        message,
-        Some("name a directory that all machines share: \"file:///mnt/docmill\"".into()),
-    );
+    let help = "name a place in an object store (\"s3://bucket/prefix\") or a directory that all machines share";
+    cx.error(codes::UNSUPPORTED, cx.raw.value(&at(&["uri"])), message, Some(help.to_owned()));
     None
 }

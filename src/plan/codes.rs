@@ -59,7 +59,7 @@ codes! {
         "`queue = 0`",
         "choose a value within the bounds that the message names";
     UNSUPPORTED = "E0015", "a table or value that this version does not support",
-        "`uri = \"s3://bucket\"` in `[blobs]`",
+        "`uri = \"ftp://host/path\"` in `[blobs]`",
         "take it out, or use a version that supports it";
     REFUSED = "E0016", "the stage itself refuses a value",
         "`overlap = 600` with `tokens = 512`",

@@ -33,7 +33,7 @@ use serde_json::Value;
 
 pub use bound::{Bound, OVERDRAFT, bound};
 pub use build::{Machine, resolved};
-pub use cluster::{ClusterPlan, blobs_fields, queue_fields};
+pub use cluster::{BlobsPlan, ClusterPlan, blobs_fields, queue_fields};
 pub use diagnostic::{Diagnostic, Diagnostics, Location, Place, Severity};
 pub use draft::MAX_ID;
 pub use fields::nearest_or_list;

@@ -175,7 +175,7 @@ fn tables_that_are_not_known() {
     );
     only(
         &broken("[stages.source]", "[queue]\n[stages.source]"),
-        "E0013 1:2 `[queue]` without `[blobs]`: processes on several machines need both | add `[blobs]` with `uri = \"file:///mnt/docmill\"`",
+        "E0013 1:2 `[queue]` without `[blobs]`: processes on several machines need both | add `[blobs]` with `uri = \"s3://bucket/prefix\"`",
     );
     only(
         &broken("[stages.source]", "[blobs]\nuri = \"file:///mnt\"\n[stages.source]"),
@@ -186,8 +186,8 @@ fn tables_that_are_not_known() {
         "E0014 2:7 `url` in `[queue]` holds a user or a password | take it out, and name `user` and `password_env`, or `credentials`",
     );
     only(
-        &broken("[stages.source]", "[queue]\n[blobs]\nuri = \"s3://mill\"\n[stages.source]"),
-        "E0015 3:7 `s3://mill` is no place for blobs in this version | name a directory that all machines share: \"file:///mnt/docmill\"",
+        &broken("[stages.source]", "[queue]\n[blobs]\nuri = \"ftp://mill\"\n[stages.source]"),
+        "E0015 3:7 `ftp://mill` is no place for blobs in this version | name a place in an object store (\"s3://bucket/prefix\") or a directory that all machines share",
     );
 }
 

@@ -177,6 +177,7 @@ async fn build_node(
         provider: stage.provider.clone(),
         services: options.services.clone(),
         uploads: Some(plan.run.state.join("uploads")),
+        state: Some(plan.run.state.clone()),
     };
     factory.build(stage.config.clone(), &cx).await.map_err(failed)
 }

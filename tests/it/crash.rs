@@ -107,6 +107,11 @@ pub(crate) async fn rows(mill: &Mill) -> Rows {
     hits(mill).await.into_iter().map(|(id, hit)| (id, hit.text)).collect()
 }
 
+/// Those of a table elsewhere.
+pub(crate) async fn rows_at(mill: &Mill, uri: &str) -> Rows {
+    mill.store_at(uri).await.rows().await.into_iter().map(|(id, hit)| (id, hit.text)).collect()
+}
+
 /// One more run gives what a clean run gave, and a further one has nothing to do.
 pub(crate) async fn assert_mended(mill: &Mill, expected: &Rows, what: &str) {
     run(mill, &[]);

@@ -120,7 +120,10 @@ fn a_stage_depends_on_the_api_and_on_no_sibling() {
         let dependencies = manifest.split("[dev-dependencies]").next().unwrap_or_default();
         for line in dependencies.lines().filter(|line| line.starts_with("docmill")) {
             let on = line.split(['.', ' ', '=']).next().unwrap_or_default();
-            assert!(["docmill-api", "docmill-llm", "docmill-net"].contains(&on), "`{name}` depends on `{on}`");
+            assert!(
+                ["docmill-api", "docmill-llm", "docmill-net", "docmill-objects"].contains(&on),
+                "`{name}` depends on `{on}`"
+            );
         }
     }
 }

@@ -83,6 +83,8 @@ pub struct BuildContext {
     /// Where the bytes are of documents at `upload://HASH/NAME`: in files that are called by their content's hash. `None`
     /// where there are none.
     pub uploads: Option<PathBuf>,
+    /// The state directory, which outlives the run and has one run at a time. `None` where there is none.
+    pub state: Option<PathBuf>,
 }
 
 impl Default for BuildContext {
@@ -97,6 +99,7 @@ impl Default for BuildContext {
             provider: None,
             services: Services::default(),
             uploads: None,
+            state: None,
         }
     }
 }

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use docmill_net::Guard;
+use docmill_objects::{Az, Gs, S3, Stores};
 
 /// The schemes that this build can read; `allow.schemes` may name others, for the day that it can.
 pub(crate) const SCHEMES: [&str; 6] = ["file", "http", "https", "s3", "gs", "az"];
@@ -38,46 +39,6 @@ pub struct DownloadConfig {
     pub az: Az,
 }
 
-/// Amazon S3, or a store that speaks as it does.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct S3 {
-    /// Its address; Amazon's where empty.
-    pub endpoint: String,
-    /// Its region.
-    pub region: String,
-    /// Whether it is asked without credentials although there are some.
-    pub anonymous: bool,
-    /// Whether the machine may be asked for credentials.
-    pub instance_credentials: bool,
-}
-
-/// Google Cloud Storage.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Gs {
-    /// Its address; Google's where empty.
-    pub endpoint: String,
-    /// Whether it is asked without credentials although there are some.
-    pub anonymous: bool,
-    /// Whether the machine may be asked for credentials.
-    pub instance_credentials: bool,
-}
-
-/// Azure Blob Storage.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Az {
-    /// Its address; the account's at Azure where empty.
-    pub endpoint: String,
-    /// The storage account.
-    pub account: String,
-    /// Whether it is asked without credentials although there are some.
-    pub anonymous: bool,
-    /// Whether the machine may be asked for credentials.
-    pub instance_credentials: bool,
-}
-
 /// What may be fetched. `hosts` narrows, `cidrs` widens.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -93,6 +54,13 @@ pub struct Allow {
 impl Default for Allow {
     fn default() -> Self {
         Self { schemes: SCHEMES.map(str::to_owned).into(), hosts: Vec::new(), cidrs: Vec::new() }
+    }
+}
+
+impl DownloadConfig {
+    /// The object stores that it knows.
+    pub(crate) fn stores(&self) -> Stores {
+        Stores { s3: self.s3.clone(), gs: self.gs.clone(), az: self.az.clone() }
     }
 }
 
@@ -136,7 +104,7 @@ s3 = { region = "eu-central-1" }"#,
 
 fn fields() -> Vec<FieldSpec> {
     let count = |max| FieldType::Integer { min: 1, max };
-    vec![
+    let mut fields = vec![
         FieldSpec::new(
             "max_bytes",
             FieldType::Size,
@@ -172,51 +140,9 @@ fn fields() -> Vec<FieldSpec> {
             json!(docmill_net::USER_AGENT),
             "What the program calls itself towards web servers.",
         ),
-        store(
-            "s3",
-            "Amazon S3 and stores like it. Credentials: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN.",
-            "Its address; unless set, AWS_ENDPOINT_URL, then Amazon's. Trusted by name, also on a private address.",
-            Some(("region", "Its region; unless set, AWS_REGION, then AWS_DEFAULT_REGION, then us-east-1.")),
-        ),
-        store(
-            "gs",
-            "Google Cloud Storage. Credentials: GOOGLE_APPLICATION_CREDENTIALS or GOOGLE_SERVICE_ACCOUNT.",
-            "Its address; unless set, GOOGLE_BASE_URL, then Google's. Trusted by name, also on a private address.",
-            None,
-        ),
-        store(
-            "az",
-            "Azure Blob Storage. Credentials: AZURE_STORAGE_ACCOUNT_KEY, AZURE_STORAGE_SAS_TOKEN or AZURE_CLIENT_ID, \
-             AZURE_CLIENT_SECRET and AZURE_TENANT_ID.",
-            "Its address; unless set, AZURE_STORAGE_ENDPOINT, then the account's at Azure. Trusted by name.",
-            Some(("account", "The storage account; unless set, AZURE_STORAGE_ACCOUNT_NAME.")),
-        ),
-    ]
-}
-
-/// The table of one kind of store. It holds no secrets: those are in variables.
-fn store(
-    name: &'static str,
-    doc: &'static str,
-    endpoint: &'static str,
-    own: Option<(&'static str, &'static str)>,
-) -> FieldSpec {
-    let mut fields = vec![FieldSpec::new("endpoint", FieldType::Text, json!(""), endpoint)];
-    fields.extend(own.map(|(name, doc)| FieldSpec::new(name, FieldType::Text, json!(""), doc)));
-    fields.push(FieldSpec::new(
-        "anonymous",
-        FieldType::Bool,
-        json!(false),
-        "Whether it is asked without credentials although there are some; without any, it always is.",
-    ));
-    fields.push(FieldSpec::new(
-        "instance_credentials",
-        FieldType::Bool,
-        json!(false),
-        "Whether the machine's metadata service may be asked for credentials where no variable gives any.",
-    ));
-    let default = docmill_api::defaults(&fields);
-    FieldSpec::new(name, FieldType::Table(fields), default, doc)
+    ];
+    fields.extend(docmill_objects::fields());
+    fields
 }
 
 fn allow_fields() -> Vec<FieldSpec> {
@@ -254,9 +180,7 @@ pub(crate) fn validate(config: &DownloadConfig) -> Vec<Issue> {
     if config.max_objects == 0 {
         issues.push(Issue::new("max_objects", "at least 1"));
     }
-    for (table, endpoint) in [("s3", &config.s3.endpoint), ("gs", &config.gs.endpoint), ("az", &config.az.endpoint)] {
-        issues.extend(endpoint_issue(table, endpoint));
-    }
+    issues.extend(docmill_objects::endpoint_issues(&config.s3, &config.gs, &config.az));
     if config.redirects > 20 {
         issues.push(Issue::new("redirects", "at most 20"));
     }
@@ -279,21 +203,4 @@ pub(crate) fn validate(config: &DownloadConfig) -> Vec<Issue> {
         issues.extend(one(&[], std::slice::from_ref(block)).map(|message| wrong("cidrs", index, message)));
     }
     issues
-}
-
-/// An endpoint is an address of a server; what it carries besides would be a secret in the file.
-fn endpoint_issue(table: &str, endpoint: &str) -> Option<Issue> {
-    let url = url::Url::parse(endpoint).ok();
-    let plain = url.is_some_and(|url| {
-        matches!(url.scheme(), "http" | "https")
-            && url.has_host()
-            && url.username().is_empty()
-            && url.password().is_none()
-            && url.query().is_none()
-    });
-    (!plain && !endpoint.is_empty()).then(|| Issue {
-        path: vec![table.into(), "endpoint".into()],
-        message: "is no address of a server".into(),
-        hint: Some("write it as \"https://storage.example.org\", without names and keys".into()),
-    })
 }

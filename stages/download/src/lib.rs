@@ -22,7 +22,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-pub use config::{Allow, Az, DownloadConfig, Gs, S3};
+pub use config::{Allow, DownloadConfig};
 pub use download::DownloadFactory;
 
 /// Makes the kinds of this crate known: `download`.

@@ -6,4 +6,5 @@
 
 pub mod conformance;
 pub mod fakes;
+pub mod moto;
 pub mod records;

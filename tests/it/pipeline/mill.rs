@@ -50,6 +50,7 @@ pub(crate) fn registry() -> Registry {
 pub(crate) struct Mill {
     directory: TempDir,
     sets: Vec<String>,
+    variables: Vec<(&'static str, &'static str)>,
     pub(crate) registry: Registry,
 }
 
@@ -58,12 +59,23 @@ impl Mill {
         let directory = tempfile::tempdir().expect("a directory");
         fs::write(directory.path().join("pipeline.toml"), DEFAULT).expect("written");
         fs::create_dir(directory.path().join("documents")).expect("made");
-        Self { directory, sets: vec!["stages.source.include=[\"documents\"]".into()], registry: registry() }
+        Self {
+            directory,
+            sets: vec!["stages.source.include=[\"documents\"]".into()],
+            variables: Vec::new(),
+            registry: registry(),
+        }
     }
 
     /// Changes a value of the pipeline, for the library and for the program.
     pub(crate) fn set(mut self, set: &str) -> Self {
         self.sets.push(set.to_owned());
+        self
+    }
+
+    /// Sets a variable for the program.
+    pub(crate) fn variable(mut self, name: &'static str, value: &'static str) -> Self {
+        self.variables.push((name, value));
         self
     }
 
@@ -90,6 +102,7 @@ impl Mill {
                 command.env_remove(variable);
             }
         }
+        command.envs(self.variables.iter().copied());
         command
     }
 
@@ -124,7 +137,19 @@ impl Mill {
 
     /// Opens what the runs have stored.
     pub(crate) async fn store(&self) -> Store {
-        let plan = self.plan();
+        self.open(&self.plan()).await
+    }
+
+    /// The same, with the tables elsewhere.
+    pub(crate) async fn store_at(&self, uri: &str) -> Store {
+        let mut plan = self.plan();
+        for stage in plan.stages.iter_mut().filter(|stage| stage.kind == "lancedb") {
+            stage.config["uri"] = uri.into();
+        }
+        self.open(&plan).await
+    }
+
+    async fn open(&self, plan: &Plan) -> Store {
         let (mut search, mut provider) = (None, None);
         for stage in &plan.stages {
             let factory = self.registry.get(&stage.kind).expect("planned");

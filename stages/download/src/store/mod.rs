@@ -1,11 +1,9 @@
 //! Object stores: S3 and its like, Google Cloud Storage, Azure Blob Storage.
 //!
-//! [`location`] says what an address stands for, [`settings`] makes a client of table and environment, [`service`] carries
-//! its requests under the guard. Clients are kept by bucket; this file asks them for objects and for listings.
+//! [`location`] says what an address stands for, [`service`] carries the requests of a client under the guard. Clients are kept by bucket; this file asks them for objects and for listings.
 
 mod location;
 mod service;
-mod settings;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,10 +15,10 @@ use object_store::path::Path;
 use object_store::{GetOptions, ObjectMeta, ObjectStore};
 use serde_json::Value;
 
+pub(crate) use docmill_objects::Environment;
 pub(crate) use location::{Place, Target};
-pub(crate) use settings::Environment;
 
-use self::service::{Clients, unwrap};
+use self::service::{Clients, Service, unwrap};
 use crate::archive::Limits;
 use crate::body::{Body, Collector};
 use crate::config::DownloadConfig;
@@ -74,11 +72,10 @@ impl Stores {
             return Ok(Arc::clone(client));
         }
         let clients = self.clients.clone();
-        let client = match place.scheme.as_str() {
-            "s3" => settings::s3(&self.config.s3, &self.environment, &place.bucket, clients)?,
-            "gs" => settings::gs(&self.config.gs, &self.environment, &place.bucket, clients)?,
-            _ => settings::az(&self.config.az, &self.environment, &place.bucket, clients)?,
-        };
+        let (stores, retry) = (self.config.stores(), docmill_objects::no_retries());
+        let client = docmill_objects::open(&place.scheme, &place.bucket, &stores, &self.environment, retry, |asked| {
+            Service { clients, asked }
+        })?;
         if open.len() >= KEPT {
             open.clear();
         }

@@ -4,7 +4,6 @@
 //! is. Everything else passes the guard: TLS, and public addresses alone. Whatever goes wrong becomes the stage's own
 //! error here, where status and headers are at hand; the client hands it on, and [`unwrap`] finds it again.
 
-use std::collections::HashSet;
 use std::error::Error;
 use std::sync::Arc;
 
@@ -15,11 +14,11 @@ use object_store::client::{
 };
 use reqwest::header::HeaderMap;
 use reqwest::{Client, Method, StatusCode};
-use url::{Origin, Url};
+use url::Url;
 
-use super::settings::Hint;
 use crate::http;
 use docmill_net::Guard;
+use docmill_objects::{Asked, plain};
 
 /// The longest answer that is no object: a page of a listing has a thousand keys of a kilobyte at most.
 const ANSWER: usize = 16 << 20;
@@ -39,8 +38,7 @@ pub(super) struct Clients {
 #[derive(Clone, Debug)]
 pub(super) struct Service {
     pub(super) clients: Clients,
-    pub(super) trusted: Arc<HashSet<Origin>>,
-    pub(super) hint: Hint,
+    pub(super) asked: Asked,
 }
 
 impl HttpConnector for Service {
@@ -83,7 +81,7 @@ impl HttpService for Service {
 
 impl Service {
     fn client(&self, url: &Url) -> Result<&Client, StageError> {
-        if self.trusted.contains(&url.origin()) {
+        if self.asked.trusted.contains(&url.origin()) {
             return Ok(&self.clients.plain);
         }
         self.clients.guard.store(url).map_err(|refused| StageError::rejected(refused.0))?;
@@ -109,7 +107,7 @@ impl Service {
             (404, Some("NoSuchBucket" | "ContainerNotFound")) => StageError::rejected("its bucket is not found"),
             (404, _) => StageError::rejected("not found"),
             (401 | 403, _) | (400, Some("ExpiredToken" | "InvalidToken" | "TokenRefreshRequired")) => {
-                StageError::rejected(format!("permission denied{said}: {}", self.hint.0))
+                StageError::rejected(format!("permission denied{said}: {}", self.asked.hint.0))
             }
             (301 | 307 | 308, _) | (400, Some("AuthorizationHeaderMalformed")) => {
                 let region = http::text(headers, &reqwest::header::HeaderName::from_static("x-amz-bucket-region"));
@@ -157,9 +155,4 @@ pub(super) fn unwrap(error: &object_store::Error) -> StageError {
     }
     // The innermost alone: those around it show addresses, and an address may carry a signature.
     StageError::rejected(format!("the store's answer cannot be read: {}", plain(&last)))
-}
-
-/// An error's text up to what it quotes: that may be part of a key or a token.
-pub(super) fn plain(text: &str) -> String {
-    text.split(['"', '`']).next().unwrap_or_default().trim_end().chars().take(200).collect()
 }

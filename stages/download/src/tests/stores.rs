@@ -1,11 +1,10 @@
 //! Object stores: one of a few lines on loopback, and a whole one where the environment names it.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
 use docmill_api::{Context, ErrorClass, Stage, StageError};
+use docmill_testkit::moto::Moto;
 use serde_json::{Value, json};
 
 use super::archives::zip;
@@ -234,55 +233,18 @@ async fn an_archive_in_a_store_is_fetched_once_for_all_its_members() {
     assert_eq!(gone.unwrap_err(), StageError::rejected("not found in its archive"));
 }
 
-/// A child that is ended with the test.
-struct Moto(Child, String);
-
-impl Moto {
-    /// On a port of its own choosing, which it says.
-    fn start(program: &str) -> Self {
-        let mut child = Command::new(program)
-            .args(["-H", "127.0.0.1", "-p", "0"])
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
-        let said = lines.by_ref().find_map(|line| line.split("http://").nth(1).map(str::to_owned));
-        // It goes on to say what it is asked, and somebody has to listen.
-        std::thread::spawn(move || lines.for_each(drop));
-        let address = format!("http://{}", said.expect("it says where it listens").trim());
-        Self(child, address)
-    }
-}
-
-impl Drop for Moto {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[tokio::test]
 async fn a_whole_store_is_read_by_object_prefix_and_pattern() {
-    let Ok(program) = std::env::var("DOCMILL_MOTO") else {
-        eprintln!("skipped: DOCMILL_MOTO does not name the program of a moto server");
-        return;
-    };
-    let moto = Moto::start(&program);
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    let put = |path: String, body: Vec<u8>| {
-        let header =
-            "AWS4-HMAC-SHA256 Credential=zorblax/20260301/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0";
-        let request = client.put(format!("{}/{path}", moto.1)).header("Authorization", header).body(body);
-        async move { assert!(request.send().await.unwrap().status().is_success()) }
-    };
-    put("bucket".into(), Vec::new()).await;
+    let Some(moto) = Moto::start().unwrap() else { return };
+    moto.put("bucket", b"").unwrap();
     for number in 0..1203 {
-        put(format!("bucket/many/{number}.txt"), format!("zorblax {number}").into_bytes()).await;
+        moto.put(&format!("bucket/many/{number}.txt"), format!("zorblax {number}").as_bytes()).unwrap();
     }
-    put("bucket/a/My%20Report%20%C3%BC.md".into(), b"# hello".to_vec()).await;
-    put("bucket/a/b.zip".into(), zip(&[("in/c.txt", b"within")])).await;
-    let variables = [("AWS_ACCESS_KEY_ID", "zorblax"), ("AWS_SECRET_ACCESS_KEY", "x"), ("AWS_ENDPOINT_URL", &moto.1)];
+    moto.put("bucket/a/My%20Report%20%C3%BC.md", b"# hello").unwrap();
+    moto.put("bucket/a/b.zip", &zip(&[("in/c.txt", b"within")])).unwrap();
+    let endpoint = moto.endpoint();
+    let variables =
+        [("AWS_ACCESS_KEY_ID", "zorblax"), ("AWS_SECRET_ACCESS_KEY", "x"), ("AWS_ENDPOINT_URL", endpoint.as_str())];
     let stage = stage_in(&json!({}), &variables);
     assert_eq!(found(&stage, "s3://bucket/many/").await.len(), 1203, "over two pages");
     let items = found(&stage, "s3://bucket/a/*").await;

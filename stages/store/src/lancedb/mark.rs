@@ -23,7 +23,8 @@ use crate::power;
 /// The note beside a table.
 #[derive(Debug)]
 pub(super) struct Mark {
-    file: PathBuf,
+    /// None where whatever is written is there for good: in an object store.
+    file: Option<PathBuf>,
     noted: Option<Noted>,
 }
 
@@ -34,6 +35,11 @@ struct Noted {
 }
 
 impl Mark {
+    /// Of a table that needs none.
+    pub(super) fn none() -> Self {
+        Self { file: None, noted: None }
+    }
+
     /// Reads the mark of a table, and brings the table back to the version that it names, where a writer broke off.
     /// `table` is the directory of its files.
     ///
@@ -50,7 +56,7 @@ impl Mark {
             Some(Noted { version, closed: false }) => go_back(table, version)?,
             _ => {}
         }
-        Ok(Self { file, noted })
+        Ok(Self { file: Some(file), noted })
     }
 
     /// Says that a table is being made: a power cut before the first barrier leaves nothing that has to be read.
@@ -70,7 +76,9 @@ impl Mark {
         match self.noted {
             None => Ok(()),
             Some(_) if !keep => {
-                power::remove(&self.file)?;
+                if let Some(file) = &self.file {
+                    power::remove(file)?;
+                }
                 self.noted = None;
                 Ok(())
             }
@@ -84,13 +92,16 @@ impl Mark {
     /// # Errors
     /// The disk failed.
     pub(super) fn barrier(&mut self, version: u64, closed: bool) -> io::Result<()> {
-        power::sync_file_system(self.file.parent().unwrap_or(Path::new(".")))?;
+        let Some(file) = &self.file else { return Ok(()) };
+        power::sync_file_system(file.parent().unwrap_or(Path::new(".")))?;
         self.note(Noted { version, closed })
     }
 
     fn note(&mut self, noted: Noted) -> io::Result<()> {
-        if self.noted != Some(noted) {
-            power::replace(&self.file, &serde_json::to_vec(&noted)?)?;
+        if let Some(file) = &self.file
+            && self.noted != Some(noted)
+        {
+            power::replace(file, &serde_json::to_vec(&noted)?)?;
             self.noted = Some(noted);
         }
         Ok(())

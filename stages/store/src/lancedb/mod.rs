@@ -2,6 +2,7 @@
 //!
 //! | module | what it does |
 //! |---|---|
+//! | `remote` | a table in an object store, and what keeps two writers of it apart |
 //! | `place` | finds out whether the directory and the table are ours to write, then opens or makes them |
 //! | `schema` | the columns, and records turned into them |
 //! | `sink` | appends, and replaces or takes back documents: the one committer |
@@ -19,6 +20,7 @@ mod lookup;
 mod mark;
 mod pieces;
 mod place;
+mod remote;
 mod rows;
 mod schema;
 mod search;
@@ -33,18 +35,34 @@ use docmill_api::{
     BatchDefaults, BuildContext, FieldSpec, FieldType, Issue, Node, PayloadKind, Search, StageError, StageFactory,
     StageSpec, Tier, async_trait,
 };
+use docmill_objects::{Az, Gs, S3, Stores};
 use serde::Deserialize;
 
 use self::place::Place;
 
 /// The table of `kind = "lancedb"`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LanceDbConfig {
-    /// The directory of the database; relative to the pipeline file.
+    /// The directory of the database, relative to the pipeline file; or a place in an object store.
     pub uri: String,
     /// The table in it.
     pub table: String,
+    /// Where `s3://` leads.
+    #[serde(default)]
+    pub s3: S3,
+    /// Where `gs://` leads.
+    #[serde(default)]
+    pub gs: Gs,
+    /// Where `az://` leads.
+    #[serde(default)]
+    pub az: Az,
+}
+
+impl LanceDbConfig {
+    fn stores(&self) -> Stores {
+        Stores { s3: self.s3.clone(), gs: self.gs.clone(), az: self.az.clone() }
+    }
 }
 
 /// Makes the sink `lancedb` and opens its table for searching.
@@ -63,15 +81,7 @@ impl StageFactory for LanceDb {
             takes: &[PayloadKind::Vectors],
             gives: &[],
             tier: Tier::Io,
-            fields: vec![
-                FieldSpec::new(
-                    "uri",
-                    FieldType::Text,
-                    ".docmill/lance".into(),
-                    "The directory of the database, relative to the pipeline file.",
-                ),
-                FieldSpec::new("table", FieldType::Text, "chunks".into(), "The table in it; made if missing."),
-            ],
+            fields: fields(),
             // A commit costs about 3 ms whatever it holds, and leaves a file, which every search opens and which is merged
             // later. 2,048 rows a commit keep that cost under a fortieth, and let the first rows of a large document be
             // written while the rest is embedded (docs/performance.md).
@@ -89,13 +99,14 @@ impl StageFactory for LanceDb {
     }
 
     fn validate(config: &Self::Config) -> Vec<Issue> {
-        let mut issues = Vec::new();
+        let mut issues = docmill_objects::endpoint_issues(&config.s3, &config.gs, &config.az);
         if let Some((scheme, _)) = config.uri.split_once("://")
             && scheme != "file"
+            && !docmill_objects::is_store(&config.uri)
         {
             issues.push(
                 Issue::new("uri", format!("`{scheme}:` is no place that this build of docmill writes to"))
-                    .hint("name a directory, such as \".docmill/lance\""),
+                    .hint("name a directory, such as \".docmill/lance\", or \"s3://bucket/prefix\""),
             );
         }
         if config.uri.is_empty() {
@@ -127,6 +138,21 @@ impl StageFactory for LanceDb {
         let (table, identity) = place.open_to_read().await?;
         Ok(Some(Arc::new(search::LanceSearch::new(table, identity.embedding()))))
     }
+}
+
+fn fields() -> Vec<FieldSpec> {
+    let mut fields = vec![
+        FieldSpec::new(
+            "uri",
+            FieldType::Text,
+            ".docmill/lance".into(),
+            "The directory of the database, relative to the pipeline file; or a place in an object store that knows \
+             conditional writes (`s3://bucket/prefix`, `gs://`, `az://`).",
+        ),
+        FieldSpec::new("table", FieldType::Text, "chunks".into(), "The table in it; made if missing."),
+    ];
+    fields.extend(docmill_objects::fields());
+    fields
 }
 
 /// How many CPUs this process may use.

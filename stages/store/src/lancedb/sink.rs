@@ -19,9 +19,8 @@ use tokio::sync::Mutex;
 use super::index;
 use super::lookup::{self, DOCUMENTS_A_QUERY, one_of};
 use super::mark::Mark;
-use super::place::Opened;
+use super::place::{Hold, Opened};
 use super::schema::{self, Picked};
-use crate::lock::StoreLock;
 use crate::row::{Incoming, Key, Version, failed, now_micros, row_id};
 
 /// Up to how many rows the documents of a table are read at the start: 64 MB of ids in a million rows take a moment,
@@ -39,12 +38,12 @@ pub(super) struct LanceSink {
     committer: Arc<Mutex<Committer>>,
     /// The store's own id.
     store: Option<String>,
-    _lock: StoreLock,
+    hold: Hold,
 }
 
 impl LanceSink {
     pub(super) async fn new(opened: Opened, dimensions: usize) -> Result<Self, StageError> {
-        let Opened { table, lock, mark } = opened;
+        let Opened { table, hold, mark } = opened;
         let unreadable = |error: lancedb::Error| StageError::fatal(failed("reading the table", &error).message);
         let schema = table.schema().await.map_err(unreadable)?;
         let store = schema::identity(&schema).map(|identity| identity.store);
@@ -68,7 +67,7 @@ impl LanceSink {
             power: false,
             unsynced: true,
         };
-        Ok(Self { committer: Arc::new(Mutex::new(committer)), store, _lock: lock })
+        Ok(Self { committer: Arc::new(Mutex::new(committer)), store, hold })
     }
 }
 
@@ -111,7 +110,8 @@ impl Sink for LanceSink {
 
     async fn close(&self, _cx: &Context) -> Result<(), StageError> {
         let mut committer = Arc::clone(&self.committer).lock_owned().await;
-        tokio::spawn(async move { committer.close().await }).await.map_err(|error| stopped(&error))?
+        tokio::spawn(async move { committer.close().await }).await.map_err(|error| stopped(&error))??;
+        self.hold.rest().await
     }
 
     fn identity(&self) -> Option<String> {

@@ -23,7 +23,7 @@ use crate::fixture::{DIMENSIONS, bring, chunks, context, document, settle, sink,
 use crate::row::row_id;
 
 fn config() -> LanceDbConfig {
-    LanceDbConfig { uri: "store".into(), table: "chunks".into() }
+    LanceDbConfig { uri: "store".into(), table: "chunks".into(), ..LanceDbConfig::default() }
 }
 
 async fn open(base: &Path) -> Arc<dyn Sink> {

@@ -1,4 +1,4 @@
-//! From the stage's table and the environment to a client for one bucket.
+//! From tables and the environment to a client for one bucket.
 //!
 //! Credentials come from variables alone. Where there are none, a store is asked without, as public buckets want it; the
 //! machine's own metadata service is asked only where the table says so.
@@ -10,19 +10,48 @@ use std::sync::Arc;
 use docmill_api::StageError;
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, AwsCredential};
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
+use object_store::client::HttpConnector;
 use object_store::gcp::{GcpCredential, GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::{ObjectStore, RetryConfig, StaticCredentialProvider};
 use url::{Origin, Url};
 
-use super::service::{Clients, Service, plain};
-use crate::config::{Az, Gs, S3};
+use crate::config::{Az, Gs, S3, Stores};
 
 /// The variables of the environment, or those of a test.
-pub(crate) type Environment = Vec<(String, String)>;
+pub type Environment = Vec<(String, String)>;
 
 /// What to do about a refusal.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Hint(pub(super) &'static str);
+pub struct Hint(pub &'static str);
+
+/// What a client's connector is told: whose word is trusted by name, and what to do about a refusal.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// The endpoint, and the metadata service where it is turned on.
+    pub trusted: Arc<HashSet<Origin>>,
+    /// What to do about a refusal.
+    pub hint: Hint,
+}
+
+/// Makes a client for a bucket of one of the [`SCHEMES`](crate::SCHEMES); its requests are carried by what `connector` makes.
+///
+/// # Errors
+/// Rejected: the table or the environment makes no client.
+pub fn open<C: HttpConnector>(
+    scheme: &str,
+    bucket: &str,
+    stores: &Stores,
+    environment: &Environment,
+    retry: RetryConfig,
+    connector: impl FnOnce(Asked) -> C,
+) -> Result<Arc<dyn ObjectStore>, StageError> {
+    match scheme {
+        "s3" => s3(&stores.s3, environment, bucket, retry, connector),
+        "gs" => gs(&stores.gs, environment, bucket, retry, connector),
+        "az" => az(&stores.az, environment, bucket, retry, connector),
+        other => Err(StageError::rejected(format!("`{other}` is no object store"))),
+    }
+}
 
 /// Where clouds keep their metadata services.
 const METADATA: [&str; 3] = ["http://169.254.169.254", "http://169.254.170.2", "http://metadata.google.internal"];
@@ -30,8 +59,9 @@ const METADATA: [&str; 3] = ["http://169.254.169.254", "http://169.254.170.2", "
 /// Where the command-line tool of Google keeps what it was given, below the home directory.
 const GOOGLE_DEFAULT: &str = ".config/gcloud/application_default_credentials.json";
 
-/// The engine tries again; a client that does so as well would hide it.
-fn no_retries() -> RetryConfig {
+/// For a caller that tries again itself: a client that does so as well would hide it.
+#[must_use]
+pub fn no_retries() -> RetryConfig {
     RetryConfig { max_retries: 0, ..RetryConfig::default() }
 }
 
@@ -52,11 +82,12 @@ fn unbuilt(error: &object_store::Error) -> StageError {
     StageError::rejected(format!("no client for its store: {}", plain(&error.to_string())))
 }
 
-pub(super) fn s3(
+fn s3<C: HttpConnector>(
     config: &S3,
     environment: &Environment,
     bucket: &str,
-    clients: Clients,
+    retry: RetryConfig,
+    connector: impl FnOnce(Asked) -> C,
 ) -> Result<Arc<dyn ObjectStore>, StageError> {
     use AmazonS3ConfigKey as Key;
     let mut builder = AmazonS3Builder::new();
@@ -86,16 +117,17 @@ pub(super) fn s3(
         let none = AwsCredential { key_id: String::new(), secret_key: String::new(), token: None };
         builder = builder.with_skip_signature(true).with_credentials(Arc::new(StaticCredentialProvider::new(none)));
     }
-    let builder = builder.with_bucket_name(bucket).with_retry(no_retries());
-    let store = builder.with_http_connector(Service { clients, trusted, hint }).build();
+    let builder = builder.with_bucket_name(bucket).with_retry(retry);
+    let store = builder.with_http_connector(connector(Asked { trusted, hint })).build();
     store.map(|store| Arc::new(store) as _).map_err(|error| unbuilt(&error))
 }
 
-pub(super) fn gs(
+fn gs<C: HttpConnector>(
     config: &Gs,
     environment: &Environment,
     bucket: &str,
-    clients: Clients,
+    retry: RetryConfig,
+    connector: impl FnOnce(Asked) -> C,
 ) -> Result<Arc<dyn ObjectStore>, StageError> {
     use GoogleConfigKey as Key;
     let variable = |name: &str| environment.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
@@ -124,16 +156,17 @@ pub(super) fn gs(
         let none = GcpCredential { bearer: String::new() };
         builder = builder.with_skip_signature(true).with_credentials(Arc::new(StaticCredentialProvider::new(none)));
     }
-    let builder = builder.with_bucket_name(bucket).with_retry(no_retries());
-    let store = builder.with_http_connector(Service { clients, trusted, hint }).build();
+    let builder = builder.with_bucket_name(bucket).with_retry(retry);
+    let store = builder.with_http_connector(connector(Asked { trusted, hint })).build();
     store.map(|store| Arc::new(store) as _).map_err(|error| unbuilt(&error))
 }
 
-pub(super) fn az(
+fn az<C: HttpConnector>(
     config: &Az,
     environment: &Environment,
     container: &str,
-    clients: Clients,
+    retry: RetryConfig,
+    connector: impl FnOnce(Asked) -> C,
 ) -> Result<Arc<dyn ObjectStore>, StageError> {
     use AzureConfigKey as Key;
     let mut builder = MicrosoftAzureBuilder::new();
@@ -165,7 +198,13 @@ pub(super) fn az(
         let none = object_store::azure::AzureCredential::BearerToken(String::new());
         builder = builder.with_skip_signature(true).with_credentials(Arc::new(StaticCredentialProvider::new(none)));
     }
-    let builder = builder.with_container_name(container).with_retry(no_retries());
-    let store = builder.with_http_connector(Service { clients, trusted, hint }).build();
+    let builder = builder.with_container_name(container).with_retry(retry);
+    let store = builder.with_http_connector(connector(Asked { trusted, hint })).build();
     store.map(|store| Arc::new(store) as _).map_err(|error| unbuilt(&error))
+}
+
+/// An error's text up to what it quotes: that may be part of a key or a token.
+#[must_use]
+pub fn plain(text: &str) -> String {
+    text.split(['"', '`']).next().unwrap_or_default().trim_end().chars().take(200).collect()
 }
