@@ -24,6 +24,19 @@ pub enum Command {
         #[serde(default)]
         why: String,
     },
+    /// Changes the width of a stage of workers on other machines.
+    OrderWorkers {
+        /// Which of them, by its name; empty for all.
+        #[serde(default)]
+        worker: String,
+        /// The stage's id, as the workers have it.
+        stage: String,
+        /// The width wanted; a worker keeps within the stage's bounds.
+        width: usize,
+        /// Who wants it.
+        #[serde(default)]
+        by: String,
+    },
     /// Hands a stage's width over to the tuner, which sets it from then on, within the stage's bounds, until somebody else
     /// does.
     HandOver {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context;
-use docmill_api::{Feed, Intake, Registry, Several, SourceItem, StageError, Witness};
+use docmill_api::{Feed, Intake, Registry, Services, Several, SourceItem, StageError, Witness};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
@@ -27,7 +27,7 @@ use crate::otlp::{self, Exporter};
 use crate::plan::Plan;
 use crate::report::Report;
 use crate::runtime::{
-    BuildError, Outside, RunEnd, RunHandle, RuntimeOptions, StateLock, Topology, View, WorkerProgram,
+    BuildError, Outside, RunEnd, RunHandle, RuntimeOptions, StateLock, Topology, View, WorkerProgram, Workers,
 };
 
 /// The state directory in the hands of this process, which is the one that writes it.
@@ -94,6 +94,8 @@ pub(super) struct Work {
     pub(super) sink: Option<Outside>,
     /// Who hears what becomes of documents.
     pub(super) witness: Option<Arc<dyn Witness>>,
+    /// The model services that it begins with, where somebody else has to do with them as well.
+    pub(super) services: Option<Services>,
     /// Whether it is not kept with the last runs: it may go on for months.
     pub(super) passing: bool,
 }
@@ -138,7 +140,7 @@ pub(super) fn carry_out(
         }
     };
     let witnesses = work.witness.into_iter().chain(traces.clone().map(|traces| traces as Arc<dyn Witness>));
-    let services = services::open(&plan);
+    let services = work.services.unwrap_or_else(|| services::open(&plan));
     let records = if work.passing {
         Records::passing(work.record.as_deref())
     } else {
@@ -178,6 +180,10 @@ pub(super) fn carry_out(
         options.places = places;
     }
     let event_loop = super::event_loop().context("cannot start the event loop")?;
+    if let Some(cluster) = plan.cluster.as_ref().filter(|_| options.sink.is_none()) {
+        let _within = event_loop.enter();
+        options.fleet = Some(Workers(cluster::Watch::start(cluster)));
+    }
     let state = plan.run.state.clone();
     let beside = (records, work.begun, traces);
     let ran = event_loop.block_on(execute(plan, &registry, &options, (ui, looks, work.stays), beside));

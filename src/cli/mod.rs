@@ -34,11 +34,13 @@ mod services;
 pub mod simulate;
 mod socket;
 pub mod stages;
+pub mod submit;
 pub mod top;
 pub mod tune;
 mod tuner;
 mod width_file;
 pub mod work;
+pub mod workers;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -86,6 +88,10 @@ enum Command {
     Serve(serve::Args),
     /// Works for a pipeline that several machines share: the stages between its sources and its store
     Work(work::Args),
+    /// Lists the workers of a pipeline that several machines share, and turns their widths
+    Workers(workers::Args),
+    /// Hands documents to a service over HTTP
+    Submit(submit::Args),
     /// Checks a pipeline without running it, and explains what it would do
     Check(check::Args),
     /// Draws a pipeline's graph
@@ -172,6 +178,8 @@ pub fn main_with(register: impl FnOnce(&mut Registry)) -> ExitCode {
         Command::Run(args) => run::run(args, &registry, &mut out, &mut err),
         Command::Serve(args) => serve::run(&args, &registry, &mut err),
         Command::Work(args) => work::run(&args, &registry, &mut err),
+        Command::Workers(args) => workers::run(&args, &registry, &mut out, &mut err),
+        Command::Submit(args) => submit::run(&args, &mut out, &mut err),
         Command::Check(args) => check::run(&args, &registry, &mut out, &mut err),
         Command::Graph(args) => graph::run(&args, &registry, &mut out, &mut err),
         Command::Stages(args) => stages::run(&args, &registry, &mut out, &mut err),

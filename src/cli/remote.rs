@@ -15,7 +15,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::time::{Instant, sleep_until};
 use url::Url;
 
-use self::client::{Client, Failure};
+pub(super) use self::client::{Client, Failure};
 use crate::control::Command;
 use crate::monitor::{Snapshot, VERSION};
 use crate::tui::{FileChange, Link};
@@ -95,7 +95,7 @@ impl Remote {
         let event_loop = self.event_loop.as_ref().ok_or("the dashboard has ended")?;
         let told = event_loop.block_on(self.client.ask(method, path, body));
         told.map_err(|failure| match failure {
-            Failure::Refused { status: 401 | 403, detail } => {
+            Failure::Refused { status: 401 | 403, detail, .. } => {
                 format!("the service does not let this key do that: {detail}")
             }
             Failure::Refused { detail, .. } => format!("the service refuses: {detail}"),
@@ -146,7 +146,7 @@ fn explained(failure: &Failure, address: &Url, key: Option<&str>) -> String {
             "the service at `{address}` does not know the key in `DOCMILL_API_KEY`\n\
              hint: ask who runs it for one of its keys"
         ),
-        (Failure::Refused { status: 403, detail }, _) => format!(
+        (Failure::Refused { status: 403, detail, .. }, _) => format!(
             "the service at `{address}` does not show its run to this key: {detail}\n\
              hint: a key that is bound to a user sees documents, not the run; take one that is not"
         ),

@@ -3,16 +3,18 @@
 use std::io::Write;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
-use docmill_api::{Registry, StageError};
+use docmill_api::{Registry, Services, StageError};
+use tokio::sync::{mpsc, watch};
 
 use super::ENVIRONMENT;
 use super::carry_out::{Begun, Started, State, Work, carry_out};
 use super::pipeline_args::{CONFIGURATION, PipelineArgs, refuse_usage};
 use super::progress::Ui;
-use crate::cluster::{self, Worker};
+use crate::cluster::{self, Member, Worker};
 use crate::control::Command;
+use crate::monitor::{Snapshot, StageSnapshot, WorkerSnapshot, WorkerStage};
 use crate::report::count;
 use crate::runtime::{Outside, RunEnd};
 
@@ -70,11 +72,13 @@ pub fn run(args: &Args, registry: &Registry, err: &mut dyn Write) -> anyhow::Res
         Err(error) => return complain(&error, err),
     };
     writeln!(err, "working: {at_once} documents at once; Ctrl-C to leave")?;
+    let services = super::services::open(&plan);
     let work = Work {
         feed: Some(Arc::clone(&worker) as _),
         witness: Some(Arc::clone(&worker) as _),
         sink: Some(Outside(Arc::clone(&worker) as _)),
-        begun: Some(watch(Arc::clone(&worker))),
+        services: Some(services.clone()),
+        begun: Some(take_part(Arc::clone(&worker), at_once, services)),
         passing: true,
         ..Work::default()
     };
@@ -101,15 +105,63 @@ fn complain(error: &StageError, err: &mut dyn Write) -> anyhow::Result<u8> {
     Ok(ENVIRONMENT)
 }
 
-/// Ends the run once the worker takes nothing any more.
-fn watch(worker: Arc<Worker>) -> Begun {
+/// Lets the worker take its part, and ends the run once it takes nothing any more.
+fn take_part(worker: Arc<Worker>, at_once: usize, services: Services) -> Begun {
     Box::new(move |started: Started| {
+        let Started { view, commands, .. } = started;
+        let member =
+            Itself { worker: Arc::downgrade(&worker), at_once, published: view.published(), commands, services };
+        let commands = member.commands.clone();
+        worker.take_part(Arc::new(member));
         tokio::spawn(async move {
             worker.until_refused().await;
-            let _ = started.commands.send(Command::Drain).await;
+            let _ = commands.send(Command::Drain).await;
         });
         None
     })
+}
+
+/// What this process tells of itself, and does when it is told to.
+struct Itself {
+    /// Not held: it holds this.
+    worker: Weak<Worker>,
+    at_once: usize,
+    published: watch::Receiver<Arc<Snapshot>>,
+    commands: mpsc::Sender<Command>,
+    services: Services,
+}
+
+impl Member for Itself {
+    fn told(&self) -> WorkerSnapshot {
+        let now = Arc::clone(&self.published.borrow());
+        let has_width = |stage: &&StageSnapshot| stage.role == "stage";
+        let stage =
+            |stage: &StageSnapshot| WorkerStage { id: stage.id.clone(), width: stage.width, busy: stage.now.busy };
+        WorkerSnapshot {
+            at_once: self.at_once,
+            in_hand: self.worker.upgrade().map_or(0, |worker| worker.in_hand()),
+            documents: now.documents.ended(),
+            failed: now.documents.failed,
+            documents_per_second: now.rates.documents,
+            cpus_used: now.host.cpus_used,
+            cpus: now.host.cpus,
+            rss_bytes: now.host.rss_bytes + now.host.children_rss_bytes,
+            stages: now.stages.iter().filter(has_width).map(stage).collect(),
+            ..WorkerSnapshot::default()
+        }
+    }
+
+    fn wanted(&self, stage: &str, width: usize) {
+        let why = "for the workers of this pipeline".to_owned();
+        let command = Command::SetWidth { stage: stage.to_owned(), width, by: "the coordinator".into(), why };
+        // A run that has so much to obey already, or none, is told again by who asked.
+        let _ = self.commands.try_send(command);
+    }
+
+    fn among(&self, workers: usize) {
+        tracing::debug!(workers, "the limits of model services are shared");
+        self.services.share_among(workers);
+    }
 }
 
 /// A directory for what is under way, which goes with the process.

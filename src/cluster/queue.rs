@@ -7,7 +7,7 @@ use async_nats::jetstream::consumer::{AckPolicy, PullConsumer, pull};
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::stream::{Config, RetentionPolicy, StorageType};
 use async_nats::jetstream::{Context, ErrorCode};
-use async_nats::{Client, ConnectErrorKind, ConnectOptions, ServerAddr};
+use async_nats::{Client, ConnectErrorKind, ConnectOptions, ServerAddr, Subscriber};
 use docmill_api::{Digest, StageError};
 use futures::{Stream, StreamExt};
 use serde::Serialize;
@@ -60,6 +60,15 @@ impl Queue {
     /// # Errors
     /// Fatal: it refuses the credentials, or does not answer for ten minutes.
     pub(super) async fn open(plan: &ClusterPlan) -> Result<Self, StageError> {
+        Self::reach(plan, true).await
+    }
+
+    /// The same without a word, beside somebody who says it.
+    pub(super) async fn open_quietly(plan: &ClusterPlan) -> Result<Self, StageError> {
+        Self::reach(plan, false).await
+    }
+
+    async fn reach(plan: &ClusterPlan, says_so: bool) -> Result<Self, StageError> {
         let begun = Instant::now();
         let mut delay = DELAYS.0;
         loop {
@@ -77,7 +86,7 @@ impl Queue {
                     return Err(StageError::fatal(format!("{message}: it refuses the credentials of `[queue]`")));
                 }
                 _ if begun.elapsed() > PATIENCE => return Err(StageError::fatal(message)),
-                _ if delay == DELAYS.0 => {
+                _ if says_so && delay == DELAYS.0 => {
                     tracing::warn!("{message}: it is waited for, {} s at most", PATIENCE.as_secs());
                 }
                 _ => {}
@@ -116,7 +125,11 @@ impl Queue {
     }
 
     fn subject(&self, lane: Lane) -> String {
-        format!("docmill.{}.{}", self.plan.stream, lane.name())
+        self.place(lane.name())
+    }
+
+    fn place(&self, name: &str) -> String {
+        format!("docmill.{}.{name}", self.plan.stream)
     }
 
     /// The consumer of a lane, made with its stream where they are missing.
@@ -198,6 +211,22 @@ impl Queue {
         {
             let _ = stream.delete_message(sequence).await;
         }
+    }
+
+    /// Says something to whoever hears it now.
+    pub(super) async fn say(&self, at: &str, what: &impl Serialize) -> Result<(), StageError> {
+        let payload = serde_json::to_vec(what).map_err(|error| self.away(&error))?;
+        let said = self.client.publish(self.place(at), payload.into());
+        match tokio::time::timeout(REQUEST, said).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(self.away(&error)),
+            Err(_) => Err(self.away(&"no answer")),
+        }
+    }
+
+    /// Hears what is said there from now on.
+    pub(super) async fn hear(&self, at: &str) -> Result<Subscriber, StageError> {
+        self.client.subscribe(self.place(at)).await.map_err(|error| self.away(&error))
     }
 
     /// Sends what is still to be sent.

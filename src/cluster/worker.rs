@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::blobs::{self, Blobs};
+use super::fleet::{Member, Name};
 use super::message::{Answer, Job, Outcome};
 use super::queue::{AckKind, Lane, Message, Queue};
 use crate::plan::Plan;
@@ -65,6 +66,8 @@ pub struct Worker {
     desk: Arc<Desk>,
     items: tokio::sync::Mutex<mpsc::Receiver<SourceItem>>,
     tasks: Mutex<Vec<AbortOnDropHandle<()>>>,
+    name: Name,
+    member: OnceLock<Arc<dyn Member>>,
 }
 
 impl std::fmt::Debug for Worker {
@@ -107,13 +110,29 @@ impl Worker {
             AbortOnDropHandle::new(tokio::spawn(Arc::clone(&desk).say_progress())),
             AbortOnDropHandle::new(tokio::spawn(Arc::clone(&desk).answer(ends))),
         ];
-        Ok(Arc::new(Self { desk, items: tokio::sync::Mutex::new(given), tasks: Mutex::new(tasks) }))
+        let (items, tasks) = (tokio::sync::Mutex::new(given), Mutex::new(tasks));
+        Ok(Arc::new(Self { desk, items, tasks, name: Name::new(), member: OnceLock::new() }))
     }
 
     /// Why it takes no more jobs, where it does not.
     #[must_use]
     pub fn refused(&self) -> Option<StageError> {
         self.desk.refused.get().cloned()
+    }
+
+    /// Tells of itself to who watches, hears the others, and has widths set that a person wants.
+    pub fn take_part(&self, member: Arc<dyn Member>) {
+        let part = self.name.clone().take_part(self.desk.queue.clone(), Arc::clone(&member));
+        if self.member.set(member).is_ok() {
+            let task = AbortOnDropHandle::new(tokio::spawn(part));
+            self.tasks.lock().unwrap_or_else(PoisonError::into_inner).push(task);
+        }
+    }
+
+    /// How many documents it has in hand.
+    #[must_use]
+    pub fn in_hand(&self) -> usize {
+        self.desk.hands().len()
     }
 
     /// Waits until it takes no more jobs.
@@ -128,6 +147,7 @@ impl Worker {
         for hand in left {
             let _ = hand.message.ack_with(AckKind::Nak(None)).await;
         }
+        self.name.leave(&self.desk.queue, self.member.get().map(|member| &**member)).await;
         self.desk.queue.flush().await;
     }
 }

@@ -6,6 +6,7 @@
 
 mod counters;
 mod event;
+mod fleet;
 mod host;
 mod latency;
 mod limits;
@@ -15,6 +16,7 @@ mod window;
 
 pub use counters::{Cause, RunCounters, StageCounters, Tally};
 pub use event::{Event, EventKind, EventLog};
+pub use fleet::{Fleet, FleetSnapshot, TOLD, WorkerSnapshot, WorkerStage};
 pub use host::{HostSampler, HostSnapshot, HostUse, cpu_of_process, host_use, rss_of_process};
 pub use latency::{Latencies, SlowDocument};
 pub use limits::{cpu_quota, memory_limit};

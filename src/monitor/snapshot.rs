@@ -10,6 +10,7 @@ use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
 use super::event::Event;
+use super::fleet::FleetSnapshot;
 use super::host::HostSnapshot;
 use super::latency::SlowDocument;
 
@@ -70,6 +71,9 @@ pub struct Snapshot {
     pub services: BTreeMap<String, ServiceReport>,
     /// The machine.
     pub host: HostSnapshot,
+    /// Workers on other machines.
+    #[serde(skip_serializing_if = "FleetSnapshot::is_none")]
+    pub fleet: FleetSnapshot,
     /// The last documents that failed, the latest at the end.
     pub failures: Vec<Ended>,
     /// What happened last, the latest at the end. Their numbers tell whether some are missing in between.

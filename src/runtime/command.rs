@@ -78,6 +78,7 @@ impl Controller {
         let shared = Arc::clone(&self.shared);
         match command {
             Command::SetWidth { stage, width, by, why } => self.set_width(stage, width, by, why).await,
+            Command::OrderWorkers { worker, stage, width, by } => self.order_workers(&worker, stage, width, by),
             Command::HandOver { stage, by } => self.hand_over(stage, by),
             Command::Note { kind, stage, by, text } => {
                 shared.counters.events.add(Event { kind, stage, by, text, ..Event::default() });
@@ -130,6 +131,19 @@ impl Controller {
             let event = Event { kind: EventKind::Width, stage, by, text: why, from, to, ..Event::default() };
             self.shared.counters.events.add(event);
         }
+    }
+
+    fn order_workers(&self, worker: &str, stage: String, width: usize, by: String) {
+        let of = if worker.is_empty() { "all workers".to_owned() } else { format!("worker `{worker}`") };
+        let ordered = match &self.shared.fleet {
+            Some(workers) => workers.0.order(worker, &stage, width),
+            None => Err("this run has no workers on other machines".to_owned()),
+        };
+        let text = match ordered {
+            Ok(()) => format!("width {width} is wanted of {of}"),
+            Err(why) => format!("width {width} of {of}: {why}"),
+        };
+        self.shared.counters.events.add(Event { kind: EventKind::Note, stage, by, text, ..Event::default() });
     }
 
     fn hand_over(&self, stage: String, by: String) {

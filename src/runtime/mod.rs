@@ -58,6 +58,7 @@ pub use view::View;
 
 use crate::control::{Command, Pace};
 use crate::ledger::Ledger;
+use crate::monitor::Fleet;
 use command::{Controller, Lever};
 use node::supervise;
 
@@ -90,6 +91,8 @@ pub struct RuntimeOptions {
     pub watch_polls: bool,
     /// One permit for each document that may be under way at once; whoever holds some of them makes it fewer.
     pub places: Arc<Semaphore>,
+    /// Who knows the workers on other machines, where there are some.
+    pub fleet: Option<Workers>,
     /// When documents are taken in; as soon as there is room where nothing is said.
     pub pace: Option<Arc<dyn Pace>>,
 }
@@ -113,8 +116,19 @@ impl RuntimeOptions {
             results: false,
             watch_polls: false,
             places: Arc::new(Semaphore::new(intake::IN_FLIGHT)),
+            fleet: None,
             pace: None,
         }
+    }
+}
+
+/// Who knows the workers on other machines.
+#[derive(Clone)]
+pub struct Workers(pub Arc<dyn Fleet>);
+
+impl std::fmt::Debug for Workers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Workers")
     }
 }
 

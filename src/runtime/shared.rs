@@ -10,13 +10,13 @@ use std::time::{Duration, Instant};
 use docmill_api::{CancellationToken, Durability, Paid, Services, StageError, Witness};
 use tokio::task::{JoinHandle, JoinSet};
 
-use super::RuntimeOptions;
 use super::budget::Budget;
 use super::delivery::Board;
 use super::door::Lobby;
 use super::memory::Memory;
 use super::origin::UnderWay;
 use super::tier::cpu::{CpuPool, thread_cpu};
+use super::{RuntimeOptions, Workers};
 use crate::monitor::{RunCounters, RunState};
 
 pub(crate) struct Shared {
@@ -54,6 +54,8 @@ pub(crate) struct Shared {
     pub(crate) wants_results: bool,
     /// Whether it is kept until the run's end.
     pub(crate) keeps_results: bool,
+    /// Who knows the workers on other machines.
+    pub(crate) fleet: Option<Workers>,
     /// Who hears what becomes of documents.
     pub(crate) witness: Option<Arc<dyn Witness>>,
     /// Documents that were handed in and accepted, and that the intake has not taken yet.
@@ -89,6 +91,7 @@ impl Shared {
             prune: options.prune,
             wants_results: options.results || options.witness.is_some(),
             keeps_results: options.results,
+            fleet: options.fleet.clone(),
             witness: options.witness.clone(),
             accepted: Lobby::default(),
             watches_polls: options.watch_polls,

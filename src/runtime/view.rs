@@ -108,6 +108,7 @@ impl View {
                 .flat_map(|node| node.inlet.snapshots())
                 .collect(),
             services: self.shared.services.reports(),
+            fleet: self.shared.fleet.as_ref().map(|workers| workers.0.workers()).unwrap_or_default(),
             host: HostSnapshot { ui_cpu_seconds: self.ui_cpu_seconds(), ..HostSnapshot::default() },
             failures: tally.latest.into(),
             events: counters.events.last(),

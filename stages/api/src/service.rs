@@ -45,6 +45,9 @@ pub trait Service: Any + Send + Sync {
     fn learned(&self) -> Option<Value> {
         None
     }
+
+    /// So many processes, this one counted, share from now on what the other side allows.
+    fn share_among(&self, _processes: usize) {}
 }
 
 /// The services that are open in this process, so that all who use one share its limits.
@@ -57,13 +60,15 @@ pub struct Services(Arc<Mutex<Open>>);
 struct Open {
     services: BTreeMap<String, Arc<dyn Service>>,
     learned: BTreeMap<String, Value>,
+    /// Among how many processes limits are shared, where it was said.
+    among: Option<usize>,
 }
 
 impl Services {
     /// With what an earlier process learned.
     #[must_use]
     pub fn with_learned(learned: BTreeMap<String, Value>) -> Self {
-        Self(Arc::new(Mutex::new(Open { services: BTreeMap::new(), learned })))
+        Self(Arc::new(Mutex::new(Open { learned, ..Open::default() })))
     }
 
     /// The service under this key, opened by the first who asks. It holds no secret: what was learned is kept under it.
@@ -81,8 +86,20 @@ impl Services {
             return found.downcast().map_err(|_| StageError::fatal(format!("`{key}` is open as something else")));
         }
         let service = Arc::new(open(all.learned.get(key))?);
+        if let Some(among) = all.among {
+            service.share_among(among);
+        }
         all.services.insert(key.to_owned(), Arc::clone(&service) as _);
         Ok(service)
+    }
+
+    /// So many processes, this one counted, share from now on what services allow: also those that are opened later.
+    pub fn share_among(&self, processes: usize) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.among = Some(processes.max(1));
+        for service in all.services.values() {
+            service.share_among(processes.max(1));
+        }
     }
 
     /// What each did so far, by name.

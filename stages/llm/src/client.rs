@@ -125,6 +125,10 @@ impl docmill_api::Service for Shared {
     fn learned(&self) -> Option<serde_json::Value> {
         self.0.learned()
     }
+
+    fn share_among(&self, processes: usize) {
+        self.0.share_among(processes);
+    }
 }
 
 /// A call that has its turn. Where it is dropped without an end, it took too long: the engine drops what does.

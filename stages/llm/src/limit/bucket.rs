@@ -33,11 +33,6 @@ impl Bucket {
         self.level = self.level.min(self.capacity());
     }
 
-    /// Changes the rate from now on, if it is lower.
-    pub(super) fn tighten(&mut self, per_second: f64, now: Instant) {
-        self.pace(per_second.min(self.per_second), now);
-    }
-
     /// When there will be enough.
     pub(super) fn ready(&mut self, cost: f64, now: Instant) -> Instant {
         self.fill(now);

@@ -141,6 +141,12 @@ impl Limits {
         self.changed.notify_one();
     }
 
+    /// Keeps to an equal part of what is declared: so many processes, this one counted, share it.
+    pub(crate) fn share_among(&self, processes: usize) {
+        self.lock().share_among(Instant::now(), processes);
+        self.changed.notify_one();
+    }
+
     /// Waits until a call may be sent: for the rate, for the end of what a refusal froze, for others to end.
     ///
     /// Dropping the future gives its place up.

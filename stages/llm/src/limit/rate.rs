@@ -119,8 +119,7 @@ impl Rate {
 
     /// Sends no more than so many a minute from now on.
     pub(super) fn declare(&mut self, per_minute: Option<f64>, now: Instant) {
-        let declared = per_second(per_minute);
-        self.declared = self.declared.map_or(declared, |before| Some(declared.map_or(before, |new| new.min(before))));
+        self.declared = per_second(per_minute);
         self.learn(self.learned, now);
     }
 

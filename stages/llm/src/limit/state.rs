@@ -44,6 +44,10 @@ pub(super) struct State {
     width: Width,
     crowds: Crowds,
     breaker: Breaker,
+    /// By all tables of the service together.
+    declared: Settings,
+    /// How many processes share that.
+    among: usize,
     in_flight: usize,
     /// The number of the next call.
     next: u64,
@@ -61,6 +65,8 @@ impl State {
             width: Width::new(concurrency),
             crowds: Crowds::default(),
             breaker: Breaker::default(),
+            declared: Settings::default(),
+            among: 1,
             in_flight: 0,
             next: 0,
             jitter: Jitter(RandomState::new().hash_one(())),
@@ -69,11 +75,38 @@ impl State {
 
     /// Keeps to this from now on, as well as to what was declared before.
     pub(super) fn tighten(&mut self, now: Instant, declared: Settings) {
-        self.rate.declare(declared.requests_per_minute, now);
-        self.width.declare(declared.concurrency);
-        if let Some(tokens) = declared.tokens_per_minute.filter(|tokens| tokens.is_finite() && *tokens > 0.0) {
+        let both = |one: Option<f64>, other: Option<f64>| {
+            let known = |rate: &f64| rate.is_finite() && *rate > 0.0;
+            one.into_iter().chain(other).filter(known).reduce(f64::min)
+        };
+        let before = self.declared;
+        let calls = before.concurrency.into_iter().chain(declared.concurrency).filter(|most| *most > 0);
+        self.declared = Settings {
+            requests_per_minute: both(before.requests_per_minute, declared.requests_per_minute),
+            tokens_per_minute: both(before.tokens_per_minute, declared.tokens_per_minute),
+            concurrency: calls.min(),
+        };
+        self.keep_to_declared(now);
+    }
+
+    /// Keeps to an equal part of what is declared.
+    pub(super) fn share_among(&mut self, now: Instant, processes: usize) {
+        self.among = processes.max(1);
+        self.keep_to_declared(now);
+    }
+
+    fn keep_to_declared(&mut self, now: Instant) {
+        #[expect(clippy::cast_precision_loss, reason = "some thousands")]
+        let part = |rate: f64| rate / self.among as f64;
+        let requests = self.declared.requests_per_minute.map(part);
+        let tokens = self.declared.tokens_per_minute.map(part);
+        // A service that bears fewer calls than there are processes gets one of each: fewer would be none.
+        let calls = self.declared.concurrency.map(|most| (most / self.among).max(1));
+        self.rate.declare(requests, now);
+        self.width.declare(calls);
+        if let Some(tokens) = tokens {
             let per_second = tokens / 60.0;
-            self.tokens.get_or_insert_with(|| Bucket::new(per_second, f64::MAX, now)).tighten(per_second, now);
+            self.tokens.get_or_insert_with(|| Bucket::new(per_second, f64::MAX, now)).pace(per_second, now);
         }
     }
 

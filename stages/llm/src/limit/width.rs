@@ -92,7 +92,7 @@ impl Width {
 
     /// Keeps to so many from now on; to [`MOST`] where nothing is declared.
     pub(super) fn declare(&mut self, most: Option<usize>) {
-        self.declared = self.declared.into_iter().chain(most.filter(|most| *most > 0)).min();
+        self.declared = most.filter(|most| *most > 0);
         self.limit = self.limit.min(self.most());
     }
 
@@ -309,17 +309,17 @@ mod tests {
     }
 
     #[test]
-    fn begins_with_what_is_declared_or_learned_and_keeps_to_the_least_that_is_declared() {
+    fn begins_with_what_is_declared_or_learned_and_keeps_to_what_is_declared_last() {
         assert_eq!(declared(2).limit(), 2);
         assert_eq!(declared(0).limit(), FIRST);
         let mut width = Width::new(Some(300));
         width.declare(None);
         assert_eq!((width.limit(), width.most()), (MOST, MOST));
-        for (most, expected) in [(Some(500), 500), (Some(20), 20), (Some(0), 20), (Some(30), 20), (None, 20)] {
+        for (most, expected) in [(Some(500), 500), (Some(20), 20), (Some(30), 30), (Some(0), MOST), (None, MOST)] {
             width.declare(most);
             assert_eq!(width.most(), expected);
         }
-        assert_eq!(width.limit(), 20);
+        assert_eq!(width.limit(), 20, "what was taken away is grown back");
         assert_eq!(Width::new(Some(0)).limit(), FIRST);
     }
 

@@ -194,6 +194,25 @@ async fn of_what_several_tables_declare_the_lowest_holds() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_declared_is_shared_among_processes_and_given_back() {
+    let settings = Settings { requests_per_minute: Some(600.0), tokens_per_minute: Some(6000.0), concurrency: Some(8) };
+    let limits = Limits::new(settings, Some(&json!({"concurrency": 8})));
+    for (processes, rate) in [(1, 600.0), (4, 150.0), (20, 30.0), (2, 300.0), (1, 600.0)] {
+        limits.share_among(processes);
+        assert_eq!(limits.view().requests_per_minute, rate, "{processes}");
+    }
+    limits.share_among(20);
+    assert_eq!(limits.view().concurrency, 1, "fewer would be none");
+    // 5 tokens a second of 100.
+    let begun = tokio::time::Instant::now();
+    let cost = super::Cost { requests: 1.0, tokens: 100.0 };
+    for seconds in [0, 20] {
+        limits.permit(cost).await.unwrap().ended(GOOD);
+        assert_eq!(begun.elapsed().as_secs(), seconds);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_single_503_holds_nobody_and_five_in_a_row_do() {
     let limits = Limits::new(Settings { concurrency: Some(8), ..Settings::default() }, None);
     let said = Duration::from_secs(3);
