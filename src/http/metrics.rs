@@ -5,6 +5,7 @@
 //! data ([`Family`]), so that a test can compare what there is with what the dashboards, the alert rules and the guide name.
 
 mod family;
+mod fleet;
 mod requests;
 mod run;
 mod serving;
@@ -71,6 +72,7 @@ fn families(snapshot: &Snapshot, service: &ServiceFigures) -> Vec<Family> {
         run::families(snapshot),
         stages::families(&snapshot.stages),
         stages::edges(&snapshot.edges),
+        fleet::families(&snapshot.fleet),
         serving::models(&snapshot.services),
         serving::families(service),
     ];

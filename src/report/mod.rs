@@ -9,7 +9,9 @@ use std::collections::BTreeMap;
 use docmill_api::ServiceReport;
 use serde::Serialize;
 
-use crate::monitor::{DocumentCounts, HostUse, ServiceTimes, Snapshot, StageSnapshot, Tally, WorkerEnds};
+use crate::monitor::{
+    DocumentCounts, FleetSnapshot, HostUse, ServiceTimes, Snapshot, StageSnapshot, Tally, WorkerEnds,
+};
 use crate::tune::{Bottleneck, bottleneck};
 
 pub use text::{count, is_obeyed, place, printable, render, size};
@@ -57,6 +59,9 @@ pub struct Report {
     pub stages: BTreeMap<String, StageReport>,
     /// Model services, by the name of their table in `[providers]`, or of the stage that says which.
     pub services: BTreeMap<String, ServiceReport>,
+    /// Workers on other machines, where the run was shared by several.
+    #[serde(skip_serializing_if = "FleetSnapshot::is_none")]
+    pub fleet: FleetSnapshot,
     /// Documents that failed.
     pub failures: Vec<FailureReport>,
     /// Documents that were skipped.
@@ -158,6 +163,7 @@ impl Report {
             bottleneck: bottleneck(snapshot),
             stages: snapshot.stages.iter().map(|stage| (stage.id.clone(), StageReport::new(stage))).collect(),
             services: snapshot.services.clone(),
+            fleet: snapshot.fleet.clone(),
             failures: failures.collect(),
             skips: skips.collect(),
             results: with_results.then_some(tally.results),

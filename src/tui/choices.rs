@@ -61,14 +61,38 @@ pub(super) const TABS: [(Tab, &str); 5] = [
 /// What lies over the screen and takes the keys.
 #[derive(Debug)]
 pub(super) enum Overlay {
-    Help { query: String, scroll: usize },
-    Palette { query: String, at: usize },
-    Filter { before: String },
-    Number { stage: String, text: String },
-    Sort { at: usize },
+    Help {
+        query: String,
+        scroll: usize,
+    },
+    Palette {
+        query: String,
+        at: usize,
+    },
+    Filter {
+        before: String,
+    },
+    Number {
+        stage: String,
+        text: String,
+    },
+    /// A width of the workers on other machines: `STAGE=N` or `WORKER STAGE=N`.
+    WorkerWidth {
+        text: String,
+    },
+    Sort {
+        at: usize,
+    },
     Confirm(Asked),
-    Diff { change: FileChange, scroll: usize },
-    WhatIf { changes: Vec<Change>, at: usize, prediction: Option<Box<Prediction>> },
+    Diff {
+        change: FileChange,
+        scroll: usize,
+    },
+    WhatIf {
+        changes: Vec<Change>,
+        at: usize,
+        prediction: Option<Box<Prediction>>,
+    },
     Quit,
 }
 

@@ -107,6 +107,7 @@ actions! {
     Double "double" [">"] Tuning "double" "Doubles the stage's width." writes;
     Halve "halve" ["<"] Tuning "halve" "Halves the stage's width." writes;
     SetWidth "width" ["="] Tuning "set" "Asks for a width and sets it." writes;
+    WorkerWidth "worker_width" ["f"] Tuning "workers" "Asks for a width of the workers on other machines, of all or of one." writes;
     HandOver "auto" ["A"] Tuning "auto" "Hands the stage's width over to the tuner, until you set it again." writes;
     Undo "undo" ["u"] Tuning "undo" "Takes the last change of widths back." writes;
     Redo "redo" ["ctrl-r"] Tuning "redo" "Makes the change of widths again that was taken back." writes;

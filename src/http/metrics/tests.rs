@@ -11,7 +11,8 @@ use docmill_api::ServiceReport;
 
 use super::*;
 use crate::monitor::{
-    DocumentCounts, EdgeSnapshot, HostSnapshot, QueueSnapshot, RunState, ServiceTimes, StageSnapshot, WorkerEnds,
+    DocumentCounts, EdgeSnapshot, FleetSnapshot, HostSnapshot, QueueSnapshot, RunState, ServiceTimes, StageSnapshot,
+    WorkerEnds, WorkerSnapshot, WorkerStage,
 };
 use exposition::{Described, Sample, read};
 
@@ -51,6 +52,12 @@ fn stage(id: &str) -> StageSnapshot {
     }
 }
 
+fn worker(id: &str, alive: bool) -> WorkerSnapshot {
+    let stages = vec![WorkerStage { id: "embed".into(), width: 3, busy: 0.5 }];
+    let (id, in_hand, documents, cpus_used) = (id.to_owned(), 4, 77, 1.5);
+    WorkerSnapshot { id, alive, in_hand, documents, cpus_used, rss_bytes: 8192, stages, ..WorkerSnapshot::default() }
+}
+
 fn snapshot() -> Snapshot {
     let service = ServiceReport {
         calls: 9,
@@ -86,6 +93,14 @@ fn snapshot() -> Snapshot {
         edges: vec![EdgeSnapshot { from: "source".into(), to: HOSTILE.into(), sent: 40, ..EdgeSnapshot::default() }],
         services: BTreeMap::from([("model".into(), service.clone()), (HOSTILE.into(), service)]),
         host: HostSnapshot { cpus: 2.0, rss_bytes: 4096, ..HostSnapshot::default() },
+        fleet: FleetSnapshot {
+            stage: "cluster".into(),
+            alive: 2,
+            gone: 1,
+            in_hand: 9,
+            documents_per_second: 2.5,
+            workers: vec![worker("mill-1", true), worker(HOSTILE, true), worker("weir-2", false)],
+        },
         ..Snapshot::default()
     }
 }
@@ -136,6 +151,13 @@ fn every_figure_is_the_snapshots() {
         .sum();
     assert_eq!((ended, ended + of("documents_unfinished", "")), (20.0, of("documents_seen_total", "")));
     assert_eq!((of("run_state", "state=draining"), of("run_state", "state=running")), (1.0, 0.0));
+    assert_eq!((of("fleet_workers", ""), of("fleet_workers_gone", ""), of("fleet_in_hand", "")), (2.0, 1.0, 9.0));
+    assert_eq!(
+        (of("fleet_worker_documents", "worker=mill-1"), of("fleet_worker_cpus_used", "worker=mill-1")),
+        (77.0, 1.5)
+    );
+    assert_eq!(of("fleet_worker_stage_width", "stage=embed,worker=mill-1"), 3.0);
+    assert!(!samples.iter().any(|sample| sample.labels.get("worker").is_some_and(|id| id == "weir-2")), "it has gone");
     assert_eq!(of("run_start_time_seconds", ""), 1_795_680_000.5);
     assert_eq!(of("document_time_seconds", "percentile=100"), 1.5);
     assert_eq!(of("stage_records_failed_total", "stage=parse,class=rejected"), 2.0);

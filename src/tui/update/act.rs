@@ -39,6 +39,7 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Wider | Action::Narrower | Action::Double | Action::Halve | Action::SetWidth => {
             return widths::key(model, action);
         }
+        Action::WorkerWidth => widths::ask_workers(model),
         Action::HandOver => return widths::hand_over(model),
         Action::Undo | Action::Redo => return widths::undo(model, action == Action::Redo),
         Action::WriteFile => return widths::propose(model),

@@ -36,6 +36,7 @@ pub(super) fn key(model: &mut Model, event: &KeyEvent) -> Vec<Effect> {
         Some(Overlay::Palette { .. }) => palette(model, code),
         Some(Overlay::Filter { .. }) => filter(model, code),
         Some(Overlay::Number { .. }) => number(model, code),
+        Some(Overlay::WorkerWidth { .. }) => worker_width(model, code),
         Some(Overlay::Sort { .. }) => sort(model, code),
         Some(Overlay::Confirm(_)) => confirm(model, code),
         Some(Overlay::Diff { .. }) => diff(model, code),
@@ -48,7 +49,13 @@ pub(super) fn key(model: &mut Model, event: &KeyEvent) -> Vec<Effect> {
 pub(super) fn paste(model: &mut Model, text: &str) -> Vec<Effect> {
     for letter in text.chars().filter(|letter| !letter.is_control()).take(TYPED) {
         match &mut model.overlay {
-            Some(Overlay::Help { .. } | Overlay::Palette { .. } | Overlay::Filter { .. } | Overlay::Number { .. }) => {
+            Some(
+                Overlay::Help { .. }
+                | Overlay::Palette { .. }
+                | Overlay::Filter { .. }
+                | Overlay::Number { .. }
+                | Overlay::WorkerWidth { .. },
+            ) => {
                 key(model, &KeyEvent::new(KeyCode::Char(letter), KeyModifiers::NONE));
             }
             _ => break,
@@ -155,6 +162,17 @@ fn number(model: &mut Model, code: KeyCode) -> Vec<Effect> {
             typed(text, code);
         }
     }
+    Vec::new()
+}
+
+fn worker_width(model: &mut Model, code: KeyCode) -> Vec<Effect> {
+    let Some(Overlay::WorkerWidth { text }) = &mut model.overlay else { return Vec::new() };
+    if code == KeyCode::Enter {
+        let text = std::mem::take(text);
+        model.overlay = None;
+        return widths::order(model, &text);
+    }
+    typed(text, code);
     Vec::new()
 }
 

@@ -4,7 +4,7 @@ use super::super::keys::Action;
 use super::super::message::Effect;
 use super::super::model::{Model, Overlay, named};
 use crate::control::Command;
-use crate::monitor::StageSnapshot;
+use crate::monitor::{FleetSnapshot, StageSnapshot};
 use crate::tune::Change;
 
 /// A key that changes the selected stage's width.
@@ -79,6 +79,43 @@ fn command(change: &Change, why: &str) -> Effect {
     let Change { stage, from, to } = change;
     let command = Command::SetWidth { stage: stage.clone(), width: *to, by: "you".into(), why: why.into() };
     Effect::Send(command, format!("{stage}: width {from} to {to}"))
+}
+
+/// Asks for a width of the workers on other machines.
+pub(super) fn ask_workers(model: &mut Model) {
+    if model.newest.fleet.alive == 0 {
+        model.say("no worker on another machine is there");
+        return;
+    }
+    model.overlay = Some(Overlay::WorkerWidth { text: String::new() });
+}
+
+/// Has workers change a width, as it was typed: `STAGE=N`, or `WORKER STAGE=N`.
+pub(super) fn order(model: &mut Model, text: &str) -> Vec<Effect> {
+    match ordered(&model.newest.fleet, text) {
+        Ok((command, told)) => vec![Effect::Send(command, told)],
+        Err(why) => {
+            model.say(why);
+            Vec::new()
+        }
+    }
+}
+
+fn ordered(fleet: &FleetSnapshot, text: &str) -> Result<(Command, String), String> {
+    let (before, width) = text.rsplit_once('=').ok_or("write it as `embed=4`, or `WORKER embed=4`")?;
+    let width: usize = width.trim().parse().ok().filter(|width| *width > 0).ok_or("a width is a number, 1 at least")?;
+    let (worker, stage) = before.trim().split_once(' ').map_or(("", before.trim()), |(one, rest)| (one, rest.trim()));
+    let mut there = fleet.workers.iter().filter(|one| one.alive && (worker.is_empty() || one.id == worker)).peekable();
+    if there.peek().is_none() {
+        return Err(format!("no worker `{worker}` is there"));
+    }
+    if !there.any(|one| one.stages.iter().any(|known| known.id == stage)) {
+        return Err(format!("workers have no stage `{stage}` with a width"));
+    }
+    let of = if worker.is_empty() { "all workers".to_owned() } else { worker.to_owned() };
+    let told = format!("{stage}: width {width} wanted of {of}");
+    let (worker, stage) = (worker.to_owned(), stage.to_owned());
+    Ok((Command::OrderWorkers { worker, stage, width, by: "you".into() }, told))
 }
 
 /// Hands the selected stage's width over to the tuner.

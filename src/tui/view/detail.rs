@@ -13,7 +13,7 @@ use super::super::paint::{Pen, frame, short};
 use super::super::text::{bytes, columns, float, millis, rate, size_float, span};
 use super::super::theme::Theme;
 use super::stages::workers;
-use crate::monitor::StageSnapshot;
+use crate::monitor::{FleetSnapshot, StageSnapshot};
 use crate::report::{count, place, printable};
 
 pub(in super::super) fn draw(model: &Model, theme: &Theme, area: Rect, buffer: &mut Buffer) {
@@ -29,6 +29,7 @@ pub(in super::super) fn draw(model: &Model, theme: &Theme, area: Rect, buffer: &
     let mut lines = Lines { theme, inner, buffer, line: 0 };
     match tab {
         Tab::Latency => latency(stage, &mut lines),
+        Tab::Workers if model.shown.fleet.stage == stage.id => fleet(&model.shown.fleet, &mut lines),
         Tab::Workers => hands(stage, &mut lines),
         Tab::Queue => queue(model, stage, &mut lines),
         Tab::Errors => errors::draw(model, stage, &mut lines),
@@ -123,6 +124,45 @@ fn histogram(stage: &StageSnapshot, rows: u16, lines: &mut Lines<'_>) {
 /// Microseconds, with their unit.
 fn under_second(micros: f64) -> String {
     if micros < 1000.0 { format!("{micros:.0}us") } else { millis(micros / 1000.0) }
+}
+
+/// The workers on other machines, where the stage stands for what they do.
+fn fleet(fleet: &FleetSnapshot, lines: &mut Lines<'_>) {
+    let theme = lines.theme;
+    let gone = if fleet.gone > 0 { format!(", {} gone", fleet.gone) } else { String::new() };
+    let text = format!(
+        "{} elsewhere{gone}  in hand {}  {} docs/s",
+        fleet.alive,
+        fleet.in_hand,
+        rate(fleet.documents_per_second)
+    );
+    lines.say(&text);
+    for worker in &fleet.workers {
+        if lines.left() == 0 {
+            break;
+        }
+        let mut pen = lines.next();
+        let style = if worker.alive { theme.text } else { theme.dim };
+        pen.left(&printable(&worker.id), 18, style, theme);
+        if !worker.alive {
+            pen.whole(&format!("  gone for {}", span(worker.heard_seconds)), theme.dim);
+            continue;
+        }
+        let hand = format!("  {:>2}/{:<3}", worker.in_hand, worker.at_once);
+        pen.put(&hand, style).right(&format!("{}/s", rate(worker.documents_per_second)), 8, theme.title);
+        for text in [
+            format!("  CPUs {:.1}/{:.0}", worker.cpus_used, worker.cpus),
+            format!("  {}", bytes(worker.rss_bytes)),
+            format!("  {} done", count(worker.documents - worker.failed.min(worker.documents))),
+        ] {
+            pen.whole(&text, theme.dim);
+        }
+        if worker.failed > 0 {
+            pen.whole(&format!("  {} failed", count(worker.failed)), theme.bad);
+        }
+        let widths: Vec<String> = worker.stages.iter().map(|stage| format!("{} {}", stage.id, stage.width)).collect();
+        pen.whole(&format!("  {}", printable(&widths.join(", "))), theme.dim);
+    }
 }
 
 fn hands(stage: &StageSnapshot, lines: &mut Lines<'_>) {

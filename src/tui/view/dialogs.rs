@@ -22,6 +22,11 @@ pub(super) fn draw(model: &Model, overlay: &Overlay, theme: &Theme, area: Rect, 
             let range = (String::new(), range.unwrap_or_default(), theme.dim);
             window(&format!("Width of {}", printable(stage)), "Enter sets it", &[typed, range], theme, area, buffer);
         }
+        Overlay::WorkerWidth { text } => {
+            let typed = (String::new(), format!("{text}{}", theme.glyphs.levels[8]), theme.title);
+            let how = (String::new(), "embed=4 for all, WORKER embed=4 for one".to_owned(), theme.dim);
+            window("Width of workers", "Enter tells them", &[typed, how], theme, area, buffer);
+        }
         Overlay::Sort { at } => {
             let line = |(number, (_, name)): (usize, &(_, &str))| {
                 let style = if number == *at { theme.text.patch(theme.selected) } else { theme.text };

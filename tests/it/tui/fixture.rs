@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use docmill::monitor::{
-    DocumentCounts, EdgeSnapshot, Ended, Event, EventKind, Hand, HostSnapshot, QueueSnapshot, Rates, ServiceTimes,
-    Snapshot, StageNow, StageSnapshot,
+    DocumentCounts, EdgeSnapshot, Ended, Event, EventKind, FleetSnapshot, Hand, HostSnapshot, QueueSnapshot, Rates,
+    ServiceTimes, Snapshot, StageNow, StageSnapshot, WorkerSnapshot, WorkerStage,
 };
 use docmill::tui::{Effect, GlyphSet, Keys, Message, Model, Options, Theme, ThemeName, draw, update};
 use docmill::tune::{Advice, Alert, Bottleneck, Change, Outcome, Prediction, Proposal};
@@ -192,6 +192,33 @@ fn events() -> Vec<Event> {
         Event { from: Some(6), to: Some(8), ..event(8, 251.0, EventKind::Width, "embed", "you", "") },
         event(9, 252.0, EventKind::Alert, "parse", "tuner", "its queue has been full for 30s"),
     ]
+}
+
+/// Three workers on other machines, one of them gone, with `parse` in the place of what they do.
+pub(super) fn fleet() -> FleetSnapshot {
+    let worker = |id: &str, alive, failed| WorkerSnapshot {
+        id: id.into(),
+        alive,
+        heard_seconds: if alive { 0.4 } else { 61.0 },
+        at_once: 18,
+        in_hand: 17,
+        documents: 4120,
+        failed,
+        documents_per_second: 24.5,
+        cpus_used: 7.6,
+        cpus: 8.0,
+        rss_bytes: 640 * MIB,
+        stages: vec![WorkerStage { id: "embed".into(), width: 8, busy: 0.9 }],
+        ..WorkerSnapshot::default()
+    };
+    FleetSnapshot {
+        stage: "parse".into(),
+        alive: 2,
+        gone: 1,
+        in_hand: 34,
+        documents_per_second: 49.0,
+        workers: vec![worker("mill-03aa", true, 0), worker("pond-91f2", true, 3), worker("weir-7c10", false, 0)],
+    }
 }
 
 /// Seven stages, four minutes after the start, `parse` at its limit.

@@ -6,7 +6,7 @@ use docmill::tui::{
     Answer, Effect, FileChange, GlyphSet, Message, Model, Options, Playback, Seat, Seek, ThemeName, Wish, update,
 };
 
-use super::fixture::{feed, model, paint, press, signs, snapshot};
+use super::fixture::{feed, fleet, model, paint, press, signs, snapshot};
 
 fn dashboard() -> Model {
     model(120, 40, Options::default())
@@ -52,6 +52,33 @@ fn a_width_stays_within_its_bounds() {
     assert!(screen(&model).contains("is a source"));
     assert!(press(&mut model, "G +").is_empty());
     assert!(screen(&model).contains("is a sink"));
+}
+
+#[test]
+fn workers_are_told_widths_all_or_one() {
+    let mut model = dashboard();
+    assert!(press(&mut model, "f").is_empty());
+    assert!(screen(&model).contains("no worker on another machine is there"));
+    feed(&mut model, Snapshot { fleet: fleet(), seconds: 253.0, ..snapshot() });
+    let told = |effects: Vec<Effect>| match effects.as_slice() {
+        [Effect::Send(Command::OrderWorkers { worker, stage, width, .. }, _)] => {
+            Some((worker.clone(), stage.clone(), *width))
+        }
+        _ => None,
+    };
+    let all = press(&mut model, "f embed=4 enter");
+    assert_eq!(told(all), Some((String::new(), "embed".to_owned(), 4)));
+    let one = press(&mut model, "f pond-91f2 space embed=12 enter");
+    assert_eq!(told(one), Some(("pond-91f2".to_owned(), "embed".to_owned(), 12)));
+    for (typed, why) in [
+        ("parse=4", "no stage `parse`"),
+        ("embed", "write it as"),
+        ("embed=0", "1 at least"),
+        ("weir-7c10 space embed=2", "no worker `weir-7c10` is there"),
+    ] {
+        assert!(press(&mut model, &format!("f {typed} enter")).is_empty(), "{typed}");
+        assert!(screen(&model).contains(why), "{typed}: {}", screen(&model));
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use docmill::tui::{
 use docmill::tune::Prediction;
 use insta::assert_snapshot;
 
-use super::fixture::{feed, model, paint, press, signs, snapshot, styled};
+use super::fixture::{feed, fleet, model, paint, press, signs, snapshot, styled};
 
 fn shown(model: &Model, width: u16, height: u16) -> String {
     signs(&paint(model, ThemeName::Dark, GlyphSet::Block, width, height))
@@ -62,6 +62,12 @@ fn every_tab_of_a_stage() {
     for (key, name) in [("1", "latency"), ("2", "workers"), ("3", "queue"), ("4", "errors"), ("5", "settings")] {
         assert_snapshot!(format!("detail_{name}"), after(&format!("j j {key}"), 80, 24));
     }
+    let mut shared = model(100, 24, Options::default());
+    feed(&mut shared, Snapshot { fleet: fleet(), seconds: 253.0, ..snapshot() });
+    press(&mut shared, "j j 2");
+    assert_snapshot!("detail_fleet", shown(&shared, 100, 24));
+    press(&mut shared, "f pond-91f2");
+    assert_snapshot!("dialog_worker_width", shown(&shared, 100, 24));
     assert_snapshot!("detail_service", after("j j j j 5 enter", 100, 24));
     // Down to the document, whose text cannot colour the terminal.
     assert_snapshot!("detail_document", after("j j enter enter j enter", 80, 24));
