@@ -37,8 +37,8 @@ Examples:
   docmill submit --wait notes/                     until each has come to its end; says how
   docmill submit --to https://mill.example notes/  another service; a key is read from DOCMILL_API_KEY
 
-A service that is full is waited for, `--patience` at most. The same files again are the same documents: what is unchanged is
-not done again. Exit code 1: a document was refused or, with `--wait`, failed; 4: the service is not there.")]
+A file below a directory is called by its path from there. A service that is full is waited for, `--patience` at most. The
+same name again is the same document: what is unchanged is not done again, what has changed replaces what was there. Exit code 1: a document was refused or, with `--wait`, failed; 4: the service is not there.")]
 pub struct Args {
     /// Files, directories and addresses
     #[arg(required = true, value_name = "INPUT")]

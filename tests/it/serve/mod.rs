@@ -6,3 +6,4 @@ mod flood;
 mod keys;
 mod outside;
 pub(crate) mod served;
+mod submit;
