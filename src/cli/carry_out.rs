@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context;
-use docmill_api::{Feed, Intake, Registry, Services, Several, SourceItem, StageError, Witness};
+use docmill_api::{Feed, Intake, Paid, Registry, Services, Several, SourceItem, StageError, Witness};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
@@ -94,6 +94,8 @@ pub(super) struct Work {
     pub(super) sink: Option<Outside>,
     /// Who hears what becomes of documents.
     pub(super) witness: Option<Arc<dyn Witness>>,
+    /// What model calls gave before, where that is not in the ledger.
+    pub(super) paid: Paid,
     /// The model services that it begins with, where somebody else has to do with them as well.
     pub(super) services: Option<Services>,
     /// Whether it is not kept with the last runs: it may go on for months.
@@ -165,6 +167,7 @@ pub(super) fn carry_out(
         services: services.clone(),
         // A worker is asked by who knows what is to be done, and takes in nothing of its own.
         ledger: work.sink.is_none().then(|| Arc::clone(&state.ledger)),
+        paid: work.paid,
         alone: work.sink.is_some(),
         inputs: work.inputs,
         given: work.given,

@@ -5,7 +5,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 
-use docmill_api::{Registry, Services, StageError};
+use docmill_api::{Paid, Registry, Services, StageError};
 use tokio::sync::{mpsc, watch};
 
 use super::ENVIRONMENT;
@@ -77,6 +77,7 @@ pub fn run(args: &Args, registry: &Registry, err: &mut dyn Write) -> anyhow::Res
         feed: Some(Arc::clone(&worker) as _),
         witness: Some(Arc::clone(&worker) as _),
         sink: Some(Outside(Arc::clone(&worker) as _)),
+        paid: Paid::kept_in(worker.paid()),
         services: Some(services.clone()),
         begun: Some(take_part(Arc::clone(&worker), at_once, services)),
         passing: true,

@@ -21,6 +21,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::blobs::Blobs;
 use super::message::{Answer, Job, Outcome};
+use super::paid::KEPT;
 use super::queue::{Lane, Queue};
 use crate::plan::ClusterPlan;
 
@@ -76,6 +77,9 @@ impl StageFactory for Away {
         // What is in there was asked for by a process that is gone.
         patiently(|| queue.empty()).await?;
         blobs.clear().await;
+        // Some hundred thousand take minutes: nobody waits for that.
+        let old = blobs.clone();
+        tokio::spawn(async move { old.forget_paid(KEPT).await });
         let waiting = Arc::<Waiting>::default();
         let listens = listen(queue.clone(), blobs.clone(), Arc::clone(&waiting));
         let listener = AbortOnDropHandle::new(tokio::spawn(listens));

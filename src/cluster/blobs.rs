@@ -4,6 +4,7 @@
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use docmill_api::frames::{self, Message};
@@ -18,6 +19,9 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use tokio::io::AsyncWriteExt;
 
 use crate::plan::{BlobsPlan, ClusterPlan};
+
+/// Below which results lie that were paid for.
+const PAID: &str = "paid";
 
 /// Where blobs lie.
 #[derive(Clone, Debug)]
@@ -35,7 +39,7 @@ impl Blobs {
         }
     }
 
-    fn at(directory: &Path) -> Result<Self, StageError> {
+    pub(super) fn at(directory: &Path) -> Result<Self, StageError> {
         let failed = |error: &dyn std::fmt::Display| {
             StageError::fatal(format!("the blobs at `{}`: {error}", directory.display()))
         };
@@ -92,6 +96,28 @@ impl Blobs {
         records(&bytes).map_err(|error| StageError::rejected(format!("what a worker made cannot be read: {error}")))
     }
 
+    /// What a model was paid for under this key.
+    pub(super) async fn paid(&self, key: Digest) -> Result<Option<Bytes>, StageError> {
+        match async { self.0.get(&paid(key)).await?.bytes().await }.await {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(away(&error)),
+        }
+    }
+
+    /// Keeps what a model was paid for.
+    pub(super) async fn keep_paid(&self, key: Digest, result: Bytes) -> Result<(), StageError> {
+        self.0.put(&paid(key), result.into()).await.map(drop).map_err(|error| away(&error))
+    }
+
+    /// Forgets what was paid for longer ago.
+    pub(super) async fn forget_paid(&self, older: Duration) {
+        let until = chrono::Utc::now() - older;
+        let listed = self.0.list(Some(&Key::from(PAID)));
+        let old = listed.try_filter(move |meta| futures::future::ready(meta.last_modified < until));
+        self.remove_all(old.map_ok(|meta| meta.location).boxed()).await;
+    }
+
     /// Removes all blobs of a job, however many there are.
     pub(super) async fn remove(&self, job: Digest) {
         self.remove_below(&directory(job)).await;
@@ -141,6 +167,10 @@ fn unreadable(path: &Path, error: &std::io::Error) -> StageError {
         std::io::ErrorKind::NotFound | std::io::ErrorKind::PermissionDenied => StageError::rejected(message),
         _ => StageError::transient(message),
     }
+}
+
+fn paid(key: Digest) -> Key {
+    Key::from(format!("{PAID}/{key}"))
 }
 
 fn directory(job: Digest) -> Key {

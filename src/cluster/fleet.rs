@@ -267,7 +267,7 @@ impl Name {
         loop {
             tokio::select! {
                 _ = beat.tick() => {
-                    queue.say(TOLD_AT, &self.of(member.told(), true)).await?;
+                    queue.say(TOLD_AT, &WorkerSnapshot { among, ..self.of(member.told(), true) }).await?;
                     let now = lock(&heard).now().iter().filter(|one| one.alive).count().max(1);
                     if now != among {
                         among = now;

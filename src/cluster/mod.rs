@@ -22,6 +22,7 @@ mod blobs;
 mod cut;
 mod fleet;
 mod message;
+mod paid;
 mod queue;
 mod worker;
 

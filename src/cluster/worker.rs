@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use docmill_api::crash::crash_point;
 use docmill_api::{
-    Context, Digest, Document, DocumentEnd, Feed, MEMBER_MARK, Record, Settled, Sink, SourceItem, StageError, Witness,
-    async_trait,
+    Context, Digest, Document, DocumentEnd, Feed, MEMBER_MARK, PaidResults, Record, Settled, Sink, SourceItem,
+    StageError, Witness, async_trait,
 };
 use futures::{StreamExt, TryStreamExt};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
@@ -21,6 +21,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::blobs::{self, Blobs};
 use super::fleet::{Member, Name};
 use super::message::{Answer, Job, Outcome};
+use super::paid::PaidBlobs;
 use super::queue::{AckKind, Lane, Message, Queue};
 use crate::plan::Plan;
 
@@ -127,6 +128,12 @@ impl Worker {
             let task = AbortOnDropHandle::new(tokio::spawn(part));
             self.tasks.lock().unwrap_or_else(PoisonError::into_inner).push(task);
         }
+    }
+
+    /// What all workers paid a model for.
+    #[must_use]
+    pub fn paid(&self) -> Arc<dyn PaidResults> {
+        Arc::new(PaidBlobs(self.desk.blobs.clone()))
     }
 
     /// How many documents it has in hand.

@@ -49,6 +49,8 @@ pub struct WorkerSnapshot {
     pub heard_seconds: f64,
     /// Whether it is there still.
     pub alive: bool,
+    /// Among how many workers it shares what model services allow, itself counted; 0 before it has heard of any.
+    pub among: usize,
     /// How many documents it has in hand at most.
     pub at_once: usize,
     /// How many it has in hand.

@@ -45,7 +45,7 @@ mod view;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use docmill_api::{Feed, Intake, Services, Sink, SourceItem, StageError, Witness};
+use docmill_api::{Feed, Intake, Paid, Services, Sink, SourceItem, StageError, Witness};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
@@ -69,6 +69,8 @@ pub struct RuntimeOptions {
     pub worker: WorkerProgram,
     /// What is remembered of earlier runs; without it every document is done.
     pub ledger: Option<Arc<Ledger>>,
+    /// What model calls gave before, where that is not the ledger's.
+    pub paid: Paid,
     /// Documents that replace what the sources list.
     pub inputs: Vec<String>,
     /// Documents that are taken in instead of what the sources list, each under the id of its source.
@@ -105,6 +107,7 @@ impl RuntimeOptions {
         Self {
             worker,
             ledger: None,
+            paid: Paid::default(),
             inputs: Vec::new(),
             given: None,
             feed: None,

@@ -84,7 +84,7 @@ impl Shared {
             listing: AtomicUsize::new(0),
             under_way: UnderWay::default(),
             memory: OnceLock::new(),
-            paid: options.ledger.clone().map_or_else(Paid::default, |ledger| Paid::kept_in(ledger)),
+            paid: options.ledger.clone().map_or_else(|| options.paid.clone(), |ledger| Paid::kept_in(ledger)),
             waits: AtomicBool::new(false),
             paused: tokio::sync::watch::Sender::new(false),
             alone: options.alone,

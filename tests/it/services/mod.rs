@@ -20,26 +20,26 @@ use crate::pipeline::mill::{Mill, PROGRAM};
 use crate::support::{Ran, finish};
 
 /// A text that is longer than the summary of it would be, and like no other.
-fn text(number: usize) -> String {
+pub(crate) fn text(number: usize) -> String {
     let sentence =
         |line: usize| format!("Line {line} of ledger {number} tells which miller brought how much grain, and when. ");
     (0..20).map(sentence).collect()
 }
 
 /// A service at any port, or at one that it had before.
-async fn service(settings: Settings, at: Option<SocketAddr>) -> Running {
+pub(crate) async fn service(settings: Settings, at: Option<SocketAddr>) -> Running {
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     let server = Server::bind(at.unwrap_or(any), settings).await.expect("it listens");
     server.start()
 }
 
 /// A service that answers after a tenth of a second, always.
-fn quick() -> Settings {
+pub(crate) fn quick() -> Settings {
     Settings { latency: Duration::from_millis(100), spread: 0.0, ..Settings::default() }
 }
 
 /// The default pipeline with a model that summarises and one that embeds, both at `base_url`.
-fn served(base_url: &str) -> Mill {
+pub(crate) fn served(base_url: &str) -> Mill {
     Mill::new()
         .set("providers.work.kind=\"openai\"")
         .set(&format!("providers.work.base_url={base_url:?}"))
