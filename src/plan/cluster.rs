@@ -15,6 +15,9 @@ use super::fields::{self, Checker, Scope};
 const QUEUE: &str = "queue";
 const BLOBS: &str = "blobs";
 
+/// The most documents that are under way at once: the coordinator holds what it waits for.
+const MOST_IN_FLIGHT: i64 = 16_384;
+
 /// How processes on several machines share a pipeline.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ClusterPlan {
@@ -80,9 +83,9 @@ pub fn queue_fields() -> Vec<FieldSpec> {
         number("replicas", 5, 1, "On how many servers each message is kept."),
         number(
             "in_flight",
-            super::MAX_WIDTH as i64,
+            MOST_IN_FLIGHT,
             64,
-            "How many documents are under way at once, on all workers together.",
+            "How many documents are under way at once, on all workers together: more than they have in hand.",
         ),
         time("ack_wait", "30s", "How long a worker may say nothing before its documents go to another."),
         number(

@@ -13,7 +13,7 @@ use crate::waiting::within;
 fn a_queue_that_is_away_is_waited_for_and_one_that_refuses_is_not() {
     block_on(async || {
         let mill = Mill::new();
-        let Some(mut nats) = Nats::start(mill.path(), Some(("miller", "grist"))) else { return };
+        let Some(mut nats) = Nats::start_with(mill.path(), &["--user", "miller", "--pass", "grist"]) else { return };
         mill.write("note.txt", "The sluice is greased in spring.");
         run(&mill, &[]);
         let expected = rows(&mill).await;
@@ -51,7 +51,7 @@ fn a_queue_that_is_away_is_waited_for_and_one_that_refuses_is_not() {
 fn a_second_coordinator_is_refused_while_the_first_is_there() {
     block_on(async || {
         let (first, second) = (Mill::new(), Mill::new());
-        let Some(nats) = Nats::start(first.path(), None) else { return };
+        let Some(nats) = Nats::start(first.path()) else { return };
         for mill in [&first, &second] {
             mill.write("note.txt", "The sluice is greased in spring.");
         }

@@ -13,7 +13,7 @@ use crate::pipeline::mill::{Mill, block_on};
 fn nothing_is_lost_or_there_twice_whoever_is_killed() {
     block_on(async || {
         let mill = Mill::new();
-        let Some(mut nats) = Nats::start(mill.path(), None) else { return };
+        let Some(mut nats) = Nats::start(mill.path()) else { return };
         write_documents(&mill, "rye");
         for number in 0..300 {
             mill.write(&format!("page-{number}.txt"), format!("Page {number} tells of wheel {}.\n", number * 7));
@@ -48,7 +48,7 @@ fn nothing_is_lost_or_there_twice_whoever_is_killed() {
 fn a_worker_that_hangs_loses_its_documents_to_another() {
     block_on(async || {
         let mill = Mill::new();
-        let Some(nats) = Nats::start(mill.path(), None) else { return };
+        let Some(nats) = Nats::start(mill.path()) else { return };
         write_documents(&mill, "oats");
         run(&mill, &[]);
         let expected = rows(&mill).await;
@@ -138,7 +138,7 @@ fn a_worker_that_is_cut_off_loses_its_documents_to_another() {
     block_on(async || {
         let Some(network) = Network::make() else { return };
         let mill = Mill::new();
-        let Some(nats) = Nats::start_at(Network::HERE, mill.path(), None) else { return };
+        let Some(nats) = Nats::start_at(Network::HERE, mill.path(), &[]) else { return };
         write_documents(&mill, "spelt");
         run(&mill, &[]);
         let expected = rows(&mill).await;

@@ -2,6 +2,7 @@
 //! them is killed. Run where the server is installed.
 
 mod away;
+mod deploy;
 mod killed;
 mod model;
 mod same;
@@ -22,23 +23,31 @@ const PATIENCE: Duration = Duration::from_secs(300);
 /// How many documents the large test has.
 const MANY: usize = 2_000;
 
+fn free_port(address: &str) -> u16 {
+    TcpListener::bind((address, 0)).and_then(|socket| socket.local_addr()).expect("a free port").port()
+}
+
 /// A server of this test's own, with its messages on disk.
 struct Nats {
     program: PathBuf,
     address: String,
     port: u16,
     store: PathBuf,
-    user: Option<(&'static str, &'static str)>,
+    more: Vec<String>,
     child: Child,
 }
 
 impl Nats {
     /// Starts one, where it is installed.
-    fn start(place: &Path, user: Option<(&'static str, &'static str)>) -> Option<Self> {
-        Self::start_at("127.0.0.1", place, user)
+    fn start(place: &Path) -> Option<Self> {
+        Self::start_with(place, &[])
     }
 
-    fn start_at(address: &str, place: &Path, user: Option<(&'static str, &'static str)>) -> Option<Self> {
+    fn start_with(place: &Path, more: &[&str]) -> Option<Self> {
+        Self::start_at("127.0.0.1", place, more)
+    }
+
+    fn start_at(address: &str, place: &Path, more: &[&str]) -> Option<Self> {
         let paths = std::env::var_os("PATH").unwrap_or_default();
         let found =
             std::env::split_paths(&paths).map(|directory| directory.join("nats-server")).find(|path| path.exists());
@@ -50,19 +59,16 @@ impl Nats {
             }
             return None;
         };
-        let port = TcpListener::bind((address, 0)).and_then(|socket| socket.local_addr()).expect("a free port").port();
-        let store = place.join("jetstream");
-        let child = Self::spawn(&program, (address, port), &store, user);
-        Some(Self { program, address: address.into(), port, store, user, child })
+        let (port, store) = (free_port(address), place.join("jetstream"));
+        let more: Vec<String> = more.iter().map(|&argument| argument.to_owned()).collect();
+        let child = Self::spawn(&program, (address, port), &store, &more);
+        Some(Self { program, address: address.into(), port, store, more, child })
     }
 
-    fn spawn(program: &Path, (address, port): (&str, u16), store: &Path, user: Option<(&str, &str)>) -> Child {
+    fn spawn(program: &Path, (address, port): (&str, u16), store: &Path, more: &[String]) -> Child {
         let mut command = Command::new(program);
         command.args(["--jetstream", "--addr", address, "--port", &port.to_string(), "--store_dir"]).arg(store);
-        if let Some((user, password)) = user {
-            command.args(["--user", user, "--pass", password]);
-        }
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts")
+        command.args(more).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts")
     }
 
     fn kill(&mut self) {
@@ -76,7 +82,7 @@ impl Nats {
         if wiped {
             fs::remove_dir_all(&self.store).expect("removed");
         }
-        self.child = Self::spawn(&self.program, (&self.address, self.port), &self.store, self.user);
+        self.child = Self::spawn(&self.program, (&self.address, self.port), &self.store, &self.more);
     }
 
     /// The pipeline of a directory, shared by this server.

@@ -18,7 +18,7 @@ fn what_a_service_allows_is_shared_and_what_was_paid_for_is_not_paid_for_again()
     block_on(async || {
         let server = service(Settings { concurrency: Some(AT_ONCE), ..quick() }, None).await;
         let mill = served(&server.base_url()).set("stages.embed.provider=\"builtin\"");
-        let Some(nats) = Nats::start(mill.path(), None) else { return };
+        let Some(nats) = Nats::start(mill.path()) else { return };
         for number in 0..DOCUMENTS {
             mill.write(&format!("{number}.txt"), text(number));
         }

@@ -16,7 +16,7 @@ use crate::waiting::within;
 fn three_workers_store_what_one_process_stores() {
     block_on(async || {
         let mill = Mill::new();
-        let Some(nats) = Nats::start(mill.path(), None) else { return };
+        let Some(nats) = Nats::start(mill.path()) else { return };
         write_documents(&mill, "flour");
         for number in 0..300 {
             mill.write(&format!("page-{number}.txt"), format!("Page {number} tells of wheel {}.\n", number * 7));
@@ -48,7 +48,7 @@ fn three_workers_store_what_one_process_stores() {
 fn bytes_and_rows_go_through_an_object_store_as_through_a_directory() {
     block_on(async || {
         let mill = Mill::new();
-        let Some(nats) = Nats::start(mill.path(), None) else { return };
+        let Some(nats) = Nats::start(mill.path()) else { return };
         let Some(moto) = Moto::start().expect("it starts") else { return };
         moto.put("mill", b"").expect("a bucket");
         write_documents(&mill, "flour");

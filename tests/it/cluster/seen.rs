@@ -8,7 +8,7 @@ use crate::waiting::within;
 fn workers_are_seen_and_told_their_widths() {
     block_on(async || {
         let mill = Mill::new();
-        let Some(nats) = Nats::start(mill.path(), None) else { return };
+        let Some(nats) = Nats::start(mill.path()) else { return };
         mill.write("note.txt", "The sluice is greased in spring.");
         let mill = nats.share(mill);
         let workers = |args: &[&str]| {
