@@ -72,7 +72,7 @@ impl StageFactory for Away {
         let queue = Queue::open(&config.cluster).await?;
         let blobs = Blobs::open(&config.cluster)?;
         blobs.probe().await?;
-        patiently(|| queue.make()).await?;
+        patiently(|| queue.set_up()).await?;
         alone(&queue, &config.cluster.stream).await?;
         // What is in there was asked for by a process that is gone.
         patiently(|| queue.empty()).await?;
@@ -83,18 +83,12 @@ impl StageFactory for Away {
         let waiting = Arc::<Waiting>::default();
         let listens = listen(queue.clone(), blobs.clone(), Arc::clone(&waiting));
         let listener = AbortOnDropHandle::new(tokio::spawn(listens));
-        let session =
-            Digest::of(&[&std::process::id().to_le_bytes(), &now().to_le_bytes(), &fastrand::u64(..).to_le_bytes()]);
+        let session = Digest::of(&[&fastrand::u128(..).to_le_bytes()]);
         let (pipeline, uploads) = (config.pipeline, cx.uploads.clone());
         let lost_after = config.cluster.ack_wait;
         let remote = Remote { queue, blobs, waiting, pipeline, uploads, session, lost_after, _listener: listener };
         Ok(Node::Io(Arc::new(remote)))
     }
-}
-
-fn now() -> u64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
 }
 
 /// Makes sure that nobody else hands out documents on this stream. Who was killed is told apart from who goes on by

@@ -42,6 +42,9 @@ pub fn coordinator(plan: &Plan) -> Result<Plan, Unfit> {
     let of = |role: Role| plan.stages.iter().filter(move |stage| stage.role == role);
     let (sinks, between) = (of(Role::Sink).count(), of(Role::Stage).count());
     let Some(sink) = of(Role::Sink).next().filter(|_| sinks == 1) else { return Err(Unfit(format!("{sinks} stores"))) };
+    if plan.stages.iter().any(|stage| stage.id == AWAY) {
+        return Err(Unfit(format!("one that is called `{AWAY}`, as the stage that stands for all of them is")));
+    }
     if between == 0 {
         return Err(Unfit("none between".into()));
     }

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use async_nats::jetstream;
 use async_nats::jetstream::consumer::{AckPolicy, PullConsumer, pull};
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::stream::{Config, RetentionPolicy, StorageType};
@@ -96,6 +97,15 @@ impl Queue {
         }
     }
 
+    /// Makes the streams and consumers that are missing, and has those that are there do as `[queue]` says now.
+    pub(super) async fn set_up(&self) -> Result<(), StageError> {
+        for lane in [Lane::Jobs, Lane::Answers] {
+            let made = self.made(lane).await?.create_consumer(self.terms()).await;
+            made.map_err(|error| self.away(&error))?;
+        }
+        Ok(())
+    }
+
     /// Makes the streams and consumers that are missing.
     pub(super) async fn make(&self) -> Result<(), StageError> {
         for lane in [Lane::Jobs, Lane::Answers] {
@@ -134,6 +144,11 @@ impl Queue {
 
     /// The consumer of a lane, made with its stream where they are missing.
     pub(super) async fn consumer(&self, lane: Lane) -> Result<PullConsumer, StageError> {
+        let consumer = self.made(lane).await?.get_or_create_consumer("docmill", self.terms()).await;
+        consumer.map_err(|error| self.away(&error))
+    }
+
+    async fn made(&self, lane: Lane) -> Result<jetstream::stream::Stream, StageError> {
         let stream = Config {
             name: self.stream(lane),
             subjects: vec![self.subject(lane)],
@@ -142,22 +157,24 @@ impl Queue {
             num_replicas: self.plan.replicas,
             ..Config::default()
         };
-        let stream = self.context.get_or_create_stream(stream).await.map_err(|error| {
+        self.context.get_or_create_stream(stream).await.map_err(|error| {
             let unsupported = matches!(error.kind(), async_nats::jetstream::context::CreateStreamErrorKind::JetStream(ref error)
                 if error.error_code() == ErrorCode::JETSTREAM_NOT_ENABLED_FOR_ACCOUNT);
             match self.away(&error) {
                 error if unsupported => StageError::fatal(error.message).context("JetStream is not enabled"),
                 error => error,
             }
-        })?;
-        let consumer = pull::Config {
+        })
+    }
+
+    fn terms(&self) -> pull::Config {
+        pull::Config {
             durable_name: Some("docmill".to_owned()),
             ack_policy: AckPolicy::Explicit,
             ack_wait: self.plan.ack_wait,
             max_ack_pending: i64::try_from(self.plan.in_flight).unwrap_or(i64::MAX),
             ..pull::Config::default()
-        };
-        stream.get_or_create_consumer("docmill", consumer).await.map_err(|error| self.away(&error))
+        }
     }
 
     /// Up to so many messages, each as it comes; waits for the first for a moment, and may give none.

@@ -15,7 +15,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "rehearse", "report", "runtime", "tui", "tune",
         ],
     ),
-    ("cluster", &["plan"]),
+    ("cluster", &["monitor", "plan"]),
     ("config", &["plan"]),
     ("plan", &[]),
     ("control", &["monitor"]),

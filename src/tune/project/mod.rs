@@ -7,6 +7,7 @@ mod outcome;
 mod profile;
 mod reckon;
 mod request;
+mod sharing;
 mod steady;
 mod stretch;
 

@@ -5,7 +5,7 @@ use super::machine::{budget, machines, sinks, target, without};
 use super::outcome::{Check, Footprint, Interval, ProjectedStage, Projection, Scaled, Target, WithoutLimit};
 use super::profile::Profile;
 use super::steady::{Steady, steady, whole};
-use super::{ProjectError, Request};
+use super::{ProjectError, Request, sharing};
 use crate::monitor::Recording;
 use crate::tune::Change;
 use crate::tune::simulate::Model;
@@ -30,7 +30,7 @@ pub fn project(recording: &Recording, request: &Request) -> Result<Projection, P
     let mut chosen = None;
     for many in doublings(target.machines) {
         let model = machines(&profile, request, many)?;
-        let run = steady(&model)?;
+        let run = shared(steady(&model)?, many, &target);
         let spread = spread(&profile, &model, &run, (many, error_of_check));
         let rate = Interval::around(run.rate, spread);
         let one = machines_told.first().map_or(rate.mean, |one: &Scaled| one.documents_per_second.mean);
@@ -71,6 +71,17 @@ pub fn project(recording: &Recording, request: &Request) -> Result<Projection, P
         memory,
         stages,
     })
+}
+
+/// No more than sharing allows.
+fn shared(mut run: Steady, many: usize, target: &Target) -> Steady {
+    let (most, limit) = sharing::most(target);
+    if many > 1 && run.rate > most {
+        run.cpus *= most / run.rate;
+        run.rate = most;
+        run.limit = limit;
+    }
+    run
 }
 
 /// 1, 2, 4 and so on, and the number itself.
@@ -155,7 +166,7 @@ fn assumptions(profile: &Profile, request: &Request, target: &Target) -> Vec<Str
         all.push("`[run] memory` is as large a share of the machine's memory as it was".to_owned());
     }
     if target.machines > 1 {
-        all.push("work is spread evenly over machines, and sharing it costs nothing".to_owned());
+        all.push(sharing::assumption());
     }
     let overridden = |note: &String| {
         let named = |name: &String| note.starts_with(&format!("`{name}` "));

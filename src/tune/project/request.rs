@@ -15,7 +15,7 @@ const KEYS: [&str; 7] =
 const NAMES: [&str; 7] = ["cores", "memory", "documents", "machines", "width", "rate", "concurrency"];
 /// More than this is no longer simulated in a moment, and no measurement of one machine says anything of it.
 const CORES: f64 = 4096.0;
-const MACHINES: usize = 256;
+const MACHINES: usize = 1_000;
 /// A width beyond it brings nothing, as the pipeline file says as well.
 const WIDTH: usize = 4096;
 

@@ -171,6 +171,6 @@ fn memory_that_children_take_is_told() {
     assert!(told.memory.children > 4e9 && told.warnings.iter().any(|one| one.contains("2GiB")), "{told:?}");
     let mut all = String::new();
     told.assumptions.iter().for_each(|one| writeln!(all, "{one}").expect("a text"));
-    assert!(all.contains("`[run] memory`") && !all.contains("machines, and sharing"), "{all}");
+    assert!(all.contains("`[run] memory`") && !all.contains("machines; sharing"), "{all}");
     assert_eq!(told.memory.budget, 1 << 28);
 }

@@ -55,10 +55,10 @@ fn the_scaler_sees_the_queue_grow() {
         }
         let mill = nats.share(mill);
         // Without a worker, so that all of them wait.
-        let _coordinator = Process::start(&mill, "run");
+        let mut coordinator = Process::start(&mill, "run");
         let scale = file("kubernetes/scale.yaml");
         let (stream, consumer) = (value(&scale, "stream"), value(&scale, "consumer"));
-        let lag = || -> Option<u64> {
+        let told = || -> Option<serde_json::Value> {
             let asked = std::net::TcpStream::connect(("127.0.0.1", port)).and_then(|mut peer| {
                 use std::io::{Read, Write};
                 peer.write_all(b"GET /jsz?acc=$G&consumers=true&config=true HTTP/1.0\r\n\r\n")?;
@@ -71,9 +71,17 @@ fn the_scaler_sees_the_queue_grow() {
                 |list: &serde_json::Value, name: &str| list.as_array()?.iter().find(|one| one["name"] == name).cloned();
             let account = told["account_details"].as_array()?.first()?.clone();
             let stream = named(&account["stream_detail"], stream)?;
-            named(&stream["consumer_detail"], consumer)?["num_pending"].as_u64()
+            named(&stream["consumer_detail"], consumer)
         };
+        let lag = || told()?["num_pending"].as_u64();
         until(|| lag() == Some(5));
         assert_eq!(lag(), Some(5), "by the names in scale.yaml");
+        // What is changed in the file holds from the next start on.
+        coordinator.kill();
+        let mill = mill.set("queue.in_flight=3");
+        let _coordinator = Process::start(&mill, "run");
+        let most = || told()?["config"]["max_ack_pending"].as_u64();
+        until(|| most() == Some(3) && lag() == Some(3));
+        assert_eq!((most(), lag()), (Some(3), Some(3)));
     });
 }
