@@ -66,7 +66,19 @@ impl Moto {
         self.ask("GET", path, b"")
     }
 
+    /// What is told of an object beside its content: the head of the answer, in lower case.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn head(&self, path: &str) -> io::Result<String> {
+        Ok(self.answer("GET", path, b"")?.0)
+    }
+
     fn ask(&self, method: &str, path: &str, body: &[u8]) -> io::Result<Vec<u8>> {
+        Ok(self.answer(method, path, body)?.1)
+    }
+
+    fn answer(&self, method: &str, path: &str, body: &[u8]) -> io::Result<(String, Vec<u8>)> {
         // A signature that nobody checks names the account and the region.
         let head = format!(
             "{method} /{path} HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\nConnection: close\r\nAuthorization: \
@@ -81,7 +93,10 @@ impl Moto {
         peer.read_to_end(&mut answer)?;
         let head = answer.windows(4).position(|end| end == b"\r\n\r\n").map(|at| at + 4);
         match head.filter(|_| answer.starts_with(b"HTTP/1.1 200")) {
-            Some(head) => Ok(answer.split_off(head)),
+            Some(head) => {
+                let body = answer.split_off(head);
+                Ok((String::from_utf8_lossy(&answer).to_ascii_lowercase(), body))
+            }
             None => Err(io::Error::other(String::from_utf8_lossy(&answer).into_owned())),
         }
     }

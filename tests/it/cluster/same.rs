@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use docmill_testkit::moto::Moto;
 
-use super::{MANY, Nats, PATIENCE, Process, blobs_left};
+use super::{MANY, Nats, PATIENCE, Process, blobs_left, until};
 use crate::crash::{forget_all, rows, rows_at, run, write_documents};
 use crate::pipeline::mill::{Mill, block_on};
 use crate::waiting::within;
@@ -70,6 +70,13 @@ fn bytes_and_rows_go_through_an_object_store_as_through_a_directory() {
             .variable("AWS_SECRET_ACCESS_KEY", "grist");
         let _workers: Vec<Process> = (0..3).map(|_| Process::start(&mill, "work")).collect();
         let mut coordinator = Process::start(&mill, "run");
+        let lease = || moto.keys("mill").expect("listed").iter().any(|key| key.starts_with("tables/chunks.writer/"));
+        until(lease);
+        let mut other = mill.command("run");
+        other.args(["--set", "run.state=\"other\"", "--set", "queue.stream=\"other\"", "--ui", "none"]);
+        let refused = within(PATIENCE, &mut other).expect("an end");
+        let said = String::from_utf8_lossy(&refused.stderr);
+        assert!(refused.status.code() == Some(4) && said.contains("writes it, with another state directory"), "{said}");
         // Killed in the midst of it: who comes after it has its state directory, and so its lease.
         thread::park_timeout(Duration::from_secs(4));
         coordinator.kill();
@@ -78,6 +85,12 @@ fn bytes_and_rows_go_through_an_object_store_as_through_a_directory() {
         let keys = moto.keys("mill").expect("listed");
         assert!(!keys.iter().any(|key| key.starts_with("between/")), "no blob is left: {keys:?}");
         assert_eq!(keys.iter().filter(|key| key.starts_with("tables/chunks.writer/")).count(), 1, "{keys:?}");
+
+        let newest =
+            keys.iter().filter(|key| key.starts_with("tables/chunks.lance/_versions/") && key.ends_with("manifest"));
+        let newest = newest.min().expect("names count down");
+        let head = moto.head(&format!("mill/{newest}")).expect("read");
+        assert!(head.contains("x-amz-meta-docmill-epoch: 2"), "the second writer's: {head}");
 
         // Another state directory is another writer: welcome, once the first has given the lease back.
         let other =
