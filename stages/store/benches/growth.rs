@@ -87,7 +87,7 @@ fn files(directory: &Path) -> usize {
 async fn main() {
     let rows = std::env::args().filter_map(|argument| argument.parse().ok()).next().unwrap_or(ROWS);
     let base = tempfile::tempdir().unwrap();
-    let config = || LanceDbConfig { uri: "store".into(), table: "chunks".into() };
+    let config = || LanceDbConfig { uri: "store".into(), table: "chunks".into(), ..LanceDbConfig::default() };
     let Node::Sink(sink) = LanceDb::build(config(), &context(base.path())).await.unwrap() else { panic!("no sink") };
     let (cx, mut dice) = (Context::detached(), Dice(7));
     let (mut closing, mut longest) = (Duration::ZERO, Duration::ZERO);
