@@ -23,6 +23,9 @@ use crate::plan::{BlobsPlan, ClusterPlan};
 /// Below which results lie that were paid for.
 const PAID: &str = "paid";
 
+/// Up to how many bytes a file is read or written at once.
+const SMALL: u64 = 4 << 20;
+
 /// Where blobs lie.
 #[derive(Clone, Debug)]
 pub(super) struct Blobs(Arc<dyn ObjectStore>);
@@ -61,6 +64,10 @@ impl Blobs {
 
     /// Stores the content of a file as a job's input.
     pub(super) async fn put_input(&self, job: Digest, path: &Path) -> Result<(), StageError> {
+        // Each step of a file is a turn of another thread: a small one, as most are, is read in one.
+        if let Some(bytes) = off_the_loop(path, small).await.map_err(|error| unreadable(path, &error))? {
+            return self.0.put(&input(job), bytes.into()).await.map(drop).map_err(|error| away(&error));
+        }
         let mut file = tokio::fs::File::open(path).await.map_err(|error| unreadable(path, &error))?;
         let mut writer = BufWriter::new(Arc::clone(&self.0), input(job));
         match tokio::io::copy(&mut file, &mut writer).await {
@@ -75,6 +82,11 @@ impl Blobs {
     /// Writes a job's input to a file.
     pub(super) async fn get_input(&self, job: Digest, path: &Path) -> Result<(), StageError> {
         let found = self.0.get(&input(job)).await.map_err(|error| away(&error))?;
+        if found.meta.size <= SMALL {
+            let bytes = found.bytes().await.map_err(|error| away(&error))?;
+            let written = off_the_loop(path, move |path| std::fs::write(path, &bytes)).await;
+            return written.map_err(|error| away(&error));
+        }
         let mut stream = found.into_stream();
         let mut file = tokio::fs::File::create(path).await.map_err(|error| away(&error))?;
         while let Some(bytes) = stream.next().await {
@@ -161,6 +173,23 @@ fn away(error: &(dyn Error + 'static)) -> StageError {
     StageError::transient(format!("the blobs: {error}"))
 }
 
+/// The content of a small file; none of a larger one, and of what is no file.
+fn small(path: &Path) -> std::io::Result<Option<Bytes>> {
+    let about = std::fs::metadata(path)?;
+    if !about.is_file() || about.len() > SMALL {
+        return Ok(None);
+    }
+    std::fs::read(path).map(|content| Some(content.into()))
+}
+
+async fn off_the_loop<T: Send + 'static>(
+    path: &Path,
+    work: impl FnOnce(&Path) -> std::io::Result<T> + Send + 'static,
+) -> std::io::Result<T> {
+    let path = path.to_owned();
+    tokio::task::spawn_blocking(move || work(&path)).await.map_err(std::io::Error::other)?
+}
+
 fn unreadable(path: &Path, error: &std::io::Error) -> StageError {
     let message = format!("cannot read `{}`: {error}", path.display());
     match error.kind() {
@@ -232,6 +261,11 @@ mod tests {
         let (from, to) = (place.path().join("from"), place.path().join("to"));
         std::fs::write(&from, vec![7_u8; 20 << 20]).expect("it is written");
         blobs.put_input(job, &from).await.expect("it is stored");
+        let little = Digest::of(&[b"3"]);
+        std::fs::write(&to, b"little").expect("it is written");
+        blobs.put_input(little, &to).await.expect("it is stored");
+        blobs.get_input(little, &to).await.expect("it is there");
+        assert_eq!(std::fs::read(&to).expect("it is read"), b"little");
         blobs.put_input(other, &from).await.expect("it is stored");
         blobs.get_input(job, &to).await.expect("it is there");
         assert_eq!(std::fs::read(&to).expect("it is read"), vec![7_u8; 20 << 20]);

@@ -295,7 +295,8 @@ impl Desk {
             let _ = self.queue.make().await;
         }
         crash_point("worker", "answered");
-        if let Err(error) = hand.message.double_ack().await {
+        // Not waited for: where it is lost the job is done again, and its second answer goes to nobody.
+        if let Err(error) = hand.message.ack().await {
             tracing::warn!("a job's end was not acknowledged, it is done again: {error}");
         }
         self.forget(&hand.job).await;

@@ -263,7 +263,7 @@ error[docmill-E0032]: `parse` takes blob, `source` gives reference
 
 error[docmill-E0013]: `[queue]` without `[blobs]`: processes on several machines need both
  --> environment variable DOCMILL_QUEUE__KIND
-  = help: add `[blobs]` with `uri = "file:///mnt/docmill"`
+  = help: add `[blobs]` with `uri = "s3://bucket/prefix"`
 
 error[docmill-E0014]: `queue` in stage `parse` must be a whole number from 1 to 100000, found `0`
  --> --set stages.parse.queue=0
