@@ -230,9 +230,8 @@ pub(super) struct Name {
 
 impl Name {
     pub(super) fn new() -> Self {
-        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").ok().or_else(|| std::env::var("HOSTNAME").ok());
         let sound = |letter: &char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '.');
-        let host: String = host.unwrap_or_default().chars().filter(sound).take(48).collect();
+        let host: String = docmill_objects::host().chars().filter(sound).take(48).collect();
         let id = format!("{}-{:04x}", host.split('.').next().unwrap_or_default(), fastrand::u16(..));
         Self { id, host, began: Instant::now() }
     }

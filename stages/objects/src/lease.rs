@@ -184,8 +184,9 @@ impl Lease {
     }
 }
 
-/// This machine's name, where it is known.
-fn host() -> String {
+/// This machine's name; `?` where it is not known.
+#[must_use]
+pub fn host() -> String {
     let named = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
     named.or_else(|| std::env::var("HOSTNAME").ok()).map_or_else(|| "?".into(), |name| name.trim().to_owned())
 }

@@ -15,7 +15,7 @@ mod probe;
 mod settings;
 
 pub use config::{Az, Gs, S3, Stores, endpoint_issues, fields};
-pub use lease::Lease;
+pub use lease::{Lease, host};
 pub use own::{Own, SCHEMES, is_store, reason};
 pub use probe::probe;
 pub use settings::{Asked, Environment, Hint, no_retries, open, plain};
