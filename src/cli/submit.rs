@@ -165,7 +165,7 @@ async fn hand_in(
 
 /// Hands one document in, and waits for its end where that is wanted.
 async fn carry(args: &Args, client: &Client, input: &Input) -> Result<Told, Refusal> {
-    let until = Instant::now() + args.patience;
+    let mut until = Instant::now() + args.patience;
     let mut told = loop {
         match send(args, client, input).await {
             Ok(told) => break told,
@@ -184,7 +184,11 @@ async fn carry(args: &Args, client: &Client, input: &Input) -> Result<Told, Refu
     while args.wait && matches!(told.state.as_str(), "queued" | "running") {
         let asked = client.ask_with(reqwest::Method::GET, &["v1", "documents", &told.id], &[("wait", ASK)]).await;
         match asked {
-            Ok(body) => told = read(&body)?,
+            Ok(body) => {
+                told = read(&body)?;
+                // It is there: how long a document takes is not what patience is about.
+                until = Instant::now() + args.patience;
+            }
             Err(Failure::Refused { detail, .. }) => return Err(Refusal::Document(detail)),
             Err(Failure::Silent(reason)) if Instant::now() >= until => return Err(Refusal::Service(reason)),
             Err(Failure::Silent(_)) => tokio::time::sleep(PAUSE).await,

@@ -125,8 +125,21 @@ impl Place {
         if !fits(embedding) {
             return Err(StageError::fatal(format!("vectors of {} dimensions cannot be stored", embedding.dimensions)));
         }
-        let (hold, mut mark) = self.hold().await?;
-        let lease = match &hold {
+        let (hold, mark) = self.hold().await?;
+        match self.open_held(embedding, &hold, mark).await {
+            Ok((table, mark)) => Ok(Opened { table, hold, mark }),
+            Err(error) => {
+                // Who cannot write the table keeps nobody else from it.
+                if let Err(kept) = hold.rest().await {
+                    tracing::warn!("{kept}");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    async fn open_held(&self, embedding: &Embedding, hold: &Hold, mut mark: Mark) -> Result<(Table, Mark), StageError> {
+        let lease = match hold {
             Hold::Lease(lease) => Some(lease),
             Hold::Lock { .. } => None,
         };
@@ -134,7 +147,7 @@ impl Place {
         match database.open_table(&self.table).execute().await {
             Ok(table) => {
                 self.identity(&table).await?.accepts(embedding, &self.name())?;
-                Ok(Opened { table, hold, mark })
+                Ok((table, mark))
             }
             Err(Error::TableNotFound { .. }) => {
                 let mark = tokio::task::spawn_blocking(move || mark.making().map(|()| mark)).await;
@@ -144,7 +157,7 @@ impl Place {
                 let made = database.create_empty_table(&self.table, schema).execute().await;
                 let table = made.map_err(|error| self.unusable(&error))?;
                 index::declare(&table).await.map_err(|error| self.unusable(&error))?;
-                Ok(Opened { table, hold, mark })
+                Ok((table, mark))
             }
             Err(error) => Err(self.unusable(&error)),
         }
