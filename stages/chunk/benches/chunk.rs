@@ -1,7 +1,7 @@
 //! How fast a document is chunked: the stage on ten megabytes of generated text, and what a user would pick instead
-//! (`text-splitter` sized by `tiktoken-rs`) on a small slice of the same, whose throughput falls as it grows.
+//! (`text-splitter` sized by `tiktoken-rs`) on the same and on a small slice, since its throughput falls as a text grows.
 //!
-//! Run `cargo bench -p docmill-chunk`.
+//! Run `cargo bench -p docmill-chunk`; with `DOCMILL_BENCH_TEXT=FILE` a text of yours is measured besides, as `file`.
 
 use std::sync::{Arc, LazyLock};
 
@@ -21,13 +21,13 @@ fn main() {
 const MEGABYTES: usize = 10;
 const SLICE: usize = 200_000;
 
-#[divan::bench(args = ["english", "prose", "markdown", "code", "chinese"], sample_count = 7, sample_size = 1)]
+#[divan::bench(args = ["english", "prose", "markdown", "code", "chinese", "file"], sample_count = 7, sample_size = 1)]
 fn stage_on_one_core(bencher: Bencher, kind: &str) {
     run_on(bencher, kind, MEGABYTES * 1_000_000, (0, 1));
 }
 
 /// The next part is encoded beside.
-#[divan::bench(args = ["english", "prose", "markdown", "code", "chinese"], sample_count = 7, sample_size = 1)]
+#[divan::bench(args = ["english", "prose", "markdown", "code", "chinese", "file"], sample_count = 7, sample_size = 1)]
 fn stage_on_two_cores(bencher: Bencher, kind: &str) {
     run_on(bencher, kind, MEGABYTES * 1_000_000, (0, 2));
 }
@@ -48,7 +48,7 @@ fn stage_on_a_megabyte(bencher: Bencher, kind: &str) {
 }
 
 /// What no chunker that counts exactly can be faster than.
-#[divan::bench(args = ["english", "prose", "chinese"], sample_count = 7, sample_size = 1)]
+#[divan::bench(args = ["english", "prose", "chinese", "file"], sample_count = 7, sample_size = 1)]
 fn counting_alone(bencher: Bencher, kind: &str) {
     let text = generate(kind, MEGABYTES * 1_000_000);
     let tokenizer = Tokenizer::new(Encoding::Cl100kBase);
@@ -57,13 +57,23 @@ fn counting_alone(bencher: Bencher, kind: &str) {
 
 #[divan::bench(args = ["prose"], sample_count = 3, sample_size = 1)]
 fn text_splitter_with_tiktoken_rs_on_a_slice(bencher: Bencher, kind: &str) {
+    peer(bencher, kind, SLICE);
+}
+
+/// Takes minutes.
+#[divan::bench(args = ["english"], sample_count = 1, sample_size = 1)]
+fn text_splitter_with_tiktoken_rs(bencher: Bencher, kind: &str) {
+    peer(bencher, kind, MEGABYTES * 1_000_000);
+}
+
+fn peer(bencher: Bencher, kind: &str, bytes: usize) {
     struct Reference;
     impl ChunkSizer for Reference {
         fn size(&self, chunk: &str) -> usize {
             tiktoken_rs::cl100k_base_singleton().encode_ordinary(chunk).len()
         }
     }
-    let text = generate(kind, SLICE);
+    let text = generate(kind, bytes);
     bencher.counter(BytesCount::new(text.len())).bench(|| {
         let config = ChunkConfig::new(512).with_sizer(Reference).with_overlap(64).expect("64 is below 512");
         TextSplitter::new(config).chunks(&text).count()
@@ -151,6 +161,7 @@ fn generate(kind: &str, bytes: usize) -> String {
     while text.len() < bytes {
         match kind {
             "english" => english(&mut text, &mut dice),
+            "file" => text.push_str(&yours()),
             "endless" => text.push_str("abcdefghijklmnop"),
             "unbroken chinese" => text.push(han(&mut dice)),
             "emoji" => text.push_str(["👩‍👩‍👧‍👦", "🎉", "🏳️‍🌈", "👍🏽"][dice.below(4)]),
@@ -178,6 +189,12 @@ fn generate(kind: &str, bytes: usize) -> String {
     }
     text.truncate(text.floor_char_boundary(bytes));
     text
+}
+
+/// The text that `DOCMILL_BENCH_TEXT` names; without it, nothing that takes time.
+fn yours() -> String {
+    let file = std::env::var_os("DOCMILL_BENCH_TEXT").map(|path| std::fs::read_to_string(path).expect("a text"));
+    file.unwrap_or_else(|| "no text was named\n".repeat(1_000_000))
 }
 
 /// A paragraph of sentences as people write them: those of this project's documents.

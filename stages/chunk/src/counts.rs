@@ -130,14 +130,22 @@ impl Counts {
         }
     }
 
-    /// The tokens of `text[stretch]`, encoded alone: from its first cut to its last they are those of the text, and
-    /// only what is outside these is encoded again, a word or so on either side.
+    /// Where the token ends that is the `count`th before the one that ends at `end` or after it; 0 if there are not so many.
+    pub(crate) fn back(&self, end: usize, count: usize) -> usize {
+        self.upto(end).checked_sub(count + 1).map_or(0, |token| self.ends[token])
+    }
+
+    /// The tokens of `text[stretch]`, encoded alone: from its first cut to its last, or between letters of one word from its
+    /// first seam to its last, they are those of the text, and only what is outside these is encoded again, a word or so on
+    /// either side.
     pub(crate) fn exact(&self, text: &str, stretch: Range<usize>) -> usize {
         let Range { start, end } = stretch;
-        let first = if start == 0 { Some(0) } else { cut_after(text, start, end) };
-        let last = if end == text.len() { Some(end) } else { cut_before(text, end, start) };
-        match (first, last) {
-            (Some(first), Some(last)) if first <= last && self.is_whole(first, last) => {
+        let edges = self.tokenizer.seams_around(text, stretch.clone()).or_else(|| {
+            let first = if start == 0 { Some(0) } else { cut_after(text, start, end) };
+            Some((first?, if end == text.len() { end } else { cut_before(text, end, start)? }))
+        });
+        match edges {
+            Some((first, last)) if first <= last && self.is_whole(first, last) => {
                 self.again(&text[start..first]) + self.upto(last) - self.upto(first) + self.again(&text[last..end])
             }
             _ => self.again(&text[stretch]),
@@ -278,10 +286,11 @@ mod tests {
                 known += usize::from(sizer.endless.count(stretch.clone()).is_some());
                 assert_eq!(sizer.size(&text[stretch.clone()]), expected, "{stretch:?} of {kind} in {encoding}");
             }
-            // A capital letter begins a piece in the one, and an accent is no part of a word in the other.
+            // A capital letter begins a piece in the one, and an accent is no part of a word in the other; Chinese is
+            // counted from its letters.
             let divided =
                 [("abcXdef", Encoding::O200kBase), ("\u{301}a", Encoding::Cl100kBase)].contains(&(kind, encoding));
-            assert_eq!(known > 8, !divided, "{known} stretches of {kind} in {encoding}");
+            assert_eq!(known > 8, !divided && kind != "天地玄黄洪", "{known} stretches of {kind} in {encoding}");
         }
     }
 

@@ -92,7 +92,12 @@ fn is_letter(c: char) -> bool {
 
 /// Neither letter, number, mark nor white space, for certain, beyond ASCII.
 fn is_punctuation(c: char) -> bool {
-    matches!(c, '、' | '。' | '〈'..='】' | '！'..='／' | '：'..='＠' | '‐'..='‧' | '،' | '؛' | '؟' | '«' | '»')
+    is_wide_mark(u32::from(c)) || matches!(c, '‐'..='‧' | '،' | '؛' | '؟' | '«' | '»')
+}
+
+/// The punctuation of scripts that write no spaces, by its code: 、。 and 〈 to 】, ！ to ／, ： to ＠.
+pub(crate) fn is_wide_mark(code: u32) -> bool {
+    matches!(code, 0x3001 | 0x3002 | 0x3008..=0x3011 | 0xff01..=0xff0f | 0xff1a..=0xff20)
 }
 
 #[cfg(test)]

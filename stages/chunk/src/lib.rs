@@ -3,7 +3,8 @@
 //! One pass encodes the text and keeps where each token ends ([`Tokenizer`], `counts.rs`). A splitter then works on one
 //! part of the text at a time and asks for the length of a candidate by two searches in those ends, so a text is
 //! encoded once however many candidates are weighed. Which two halves of a text may be encoded apart is the subject of
-//! `cuts.rs`; it is what makes the counts exact.
+//! `cuts.rs`; it is what makes the counts exact. Scripts without spaces have few such places, and more between their letters:
+//! `seams.rs`.
 //!
 //! How a document is cut depends on what it is, and its rows say which it was ([`Strategy`]): one that fits a chunk stays
 //! whole; source code is cut between its units (`units.rs`, `lines.rs`); a table that is too long is cut between rows,
@@ -15,6 +16,7 @@ mod config;
 mod counts;
 mod cuts;
 mod encoding;
+mod endless;
 mod gather;
 mod limit;
 mod lines;
@@ -22,6 +24,7 @@ mod markdown;
 mod measure;
 mod outline;
 mod prose;
+mod seams;
 mod spans;
 mod strategy;
 mod tables;

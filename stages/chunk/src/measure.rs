@@ -8,7 +8,7 @@ use crate::limit::{Limit, Unit};
 use crate::tokenizer::Tokenizer;
 
 /// How many tokens beyond the limit a reach goes: a stretch that stands alone may have a few less than in its text.
-const SLACK: usize = 8;
+pub(crate) const SLACK: usize = 8;
 
 /// Measures stretches of one text.
 pub(crate) struct Measure {
@@ -33,6 +33,15 @@ impl Measure {
                 place
             }
         }
+    }
+
+    /// About where a stretch of `size` begins that ends at `end`, at `from` at the earliest.
+    pub(crate) fn back(&self, text: &str, from: usize, end: usize, size: usize) -> usize {
+        let place = match self.limit.unit {
+            Unit::Tokens => self.counts.back(end, size),
+            Unit::Characters => text[from..end].char_indices().rev().nth(size).map_or(from, |(at, _)| from + at),
+        };
+        text.floor_char_boundary(place.clamp(from, end))
     }
 
     /// Whether a countable stretch, without the white space at its end, is no longer than a chunk.

@@ -8,6 +8,7 @@ use bpe_openai::interval_encoding::IntervalEncoding;
 
 use crate::cuts::{cut_after, cut_before, is_one_word};
 use crate::encoding::Encoding;
+use crate::seams::{Part, Seams, is_run};
 
 /// How much is given to the encoder at once. It takes time quadratic in that where a text is not ASCII, so little;
 /// but each call costs an allocation, so not too little. 8 KiB measured best over prose, code and CJK.
@@ -66,7 +67,7 @@ impl Tokenizer {
     #[must_use]
     pub fn count(self, text: &str) -> usize {
         if text.len() <= SAMPLE {
-            return self.usual().count(text);
+            return self.count_part(text, 0..text.len(), false);
         }
         let (mut from, mut count) = (0, 0);
         while from < text.len() {
@@ -75,27 +76,74 @@ impl Tokenizer {
                 // An endless word cannot be cut, so all that is left is encoded in one.
                 return count + self.robust().count(&text[from..]);
             }
-            let part = &text[from..segment.end];
-            count += if segment.endless { self.robust().count(part) } else { self.usual().count(part) };
+            count += self.count_part(text, from..segment.end, segment.endless);
             from = segment.end;
         }
         count
     }
 
+    fn count_part(self, text: &str, part: Range<usize>, endless: bool) -> usize {
+        let count = |text: &str| if endless { self.robust().count(text) } else { self.usual().count(text) };
+        if text[part.clone()].is_ascii() {
+            return count(&text[part]);
+        }
+        let mut sum = 0;
+        self.seams().divide(text, part, |part| {
+            sum += match part {
+                Part::Text(part) => count(&text[part]),
+                Part::Letters(part) => self.letters(&text[part]).count_ones() as usize,
+            }
+        });
+        sum
+    }
+
     /// Appends where each token of `text[from..segment.end]` ends.
     pub(crate) fn ends(self, text: &str, from: usize, segment: Segment, ends: &mut Vec<usize>) {
-        let part = &text[from..segment.end];
-        let tokens = if segment.endless { self.robust().encode(part) } else { self.usual().encode(part) };
+        let part = from..segment.end;
+        let encode = |text: &str| if segment.endless { self.robust().encode(text) } else { self.usual().encode(text) };
+        if text[part.clone()].is_ascii() {
+            self.extend(ends, from, encode(&text[part]));
+        } else {
+            self.seams().divide(text, part, |part| match part {
+                Part::Text(part) => self.extend(ends, part.start, encode(&text[part])),
+                Part::Letters(part) => {
+                    let mut bits = self.letters(&text[part.clone()]);
+                    while bits != 0 {
+                        ends.push(part.start + bits.trailing_zeros() as usize + 1);
+                        bits &= bits - 1;
+                    }
+                }
+            });
+        }
+        debug_assert_eq!(ends.last(), Some(&segment.end), "tokens cover the text");
+    }
+
+    /// Appends where tokens end that stand one behind the other from `from` on.
+    fn extend(self, ends: &mut Vec<usize>, from: usize, tokens: Vec<u32>) {
         let lengths = self.lengths();
         let mut end = from;
         ends.extend(tokens.into_iter().map(|token| {
             end += usize::from(lengths[token as usize]);
             end
         }));
-        debug_assert_eq!(end, segment.end, "tokens cover the text");
+    }
+
+    /// Where the tokens of a few letters end, as [`Seams::letters`] has it.
+    fn letters(self, letters: &str) -> u64 {
+        self.seams().letters(letters, |letters| {
+            let tokens = self.usual().encode(letters);
+            tokens.into_iter().map(|token| usize::from(self.lengths()[token as usize])).collect()
+        })
+    }
+
+    /// The first seam and the last in a stretch that is such letters alone: between them its tokens are those of the text.
+    pub(crate) fn seams_around(self, text: &str, stretch: Range<usize>) -> Option<(usize, usize)> {
+        // The tables are not made for a text that needs none.
+        is_run(&text[stretch.clone()]).then(|| self.seams().around(text, stretch))?
     }
 
     /// The endless words of a part of a text, where it seems to begin with one: for whoever counts many stretches of them.
+    /// Without those that have seams, which are counted as fast.
     pub(crate) fn endless_words(self, text: &str, part: Range<usize>) -> EndlessWords<'_> {
         let mut words = Vec::new();
         if segment(text, part.start).endless {
@@ -104,7 +152,7 @@ impl Tokenizer {
             for piece in encoder.split(&text[part]) {
                 let start = end;
                 end += piece.len();
-                if piece.len() >= LONG {
+                if piece.len() >= LONG && !is_run(piece) {
                     let tokens = IntervalEncoding::new(&encoder.bpe, piece.as_bytes());
                     words.push(EndlessWord { place: start..end, tokens, uniform: is_one_word(piece) });
                 }
@@ -124,6 +172,17 @@ impl Tokenizer {
             Encoding::Cl100kBase => bpe_openai::cl100k_base(),
             Encoding::O200kBase => bpe_openai::o200k_base(),
         }
+    }
+
+    fn seams(self) -> &'static Seams {
+        static CL100K: OnceLock<Seams> = OnceLock::new();
+        static O200K: OnceLock<Seams> = OnceLock::new();
+        let cell = match self.encoding {
+            Encoding::Cl100kBase => &CL100K,
+            Encoding::O200kBase => &O200K,
+        };
+        let tokens = || u32::try_from(self.usual().vocab_size()).unwrap_or(u32::MAX);
+        cell.get_or_init(|| Seams::new((0..tokens()).map(|token| self.usual().decode(&[token]))))
     }
 
     /// The bytes of each token.

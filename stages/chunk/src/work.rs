@@ -17,6 +17,8 @@ use std::sync::Arc;
 use docmill_api::{Outputs, Record, StageError, Step, StepContext, Text, TextKind, Work};
 
 use crate::counts::Ahead;
+use crate::cuts::cut_after;
+use crate::endless;
 use crate::gather::Gather;
 use crate::limit::{Limit, WINDOW};
 use crate::lines::{self, Cut};
@@ -157,7 +159,11 @@ impl Chunker {
     fn window(&mut self, until: usize, markdown: bool) {
         let content = Arc::clone(&self.content);
         let limit = self.measure.limit;
-        let mut size = if segment(&content, self.place).endless { limit.smallest_window() } else { limit.window() };
+        let endless = segment(&content, self.place).endless;
+        if endless && self.endless(until) {
+            return;
+        }
+        let mut size = if endless { limit.smallest_window() } else { limit.window() };
         loop {
             let window = self.frame(&content, size, until, markdown);
             let stretches = self.split(&content, &window, markdown);
@@ -185,6 +191,28 @@ impl Chunker {
             }
             return;
         }
+    }
+
+    /// Makes the next chunks of a word without end; says whether there are any.
+    fn endless(&mut self, until: usize) -> bool {
+        let content = Arc::clone(&self.content);
+        let window = window_end(&content, self.place, self.measure.limit.window(), until);
+        let (start, size) = (self.place, self.measure.limit.size);
+        let stop = cut_after(&content, start + 1, window).unwrap_or(window);
+        if stop < until && self.measure.reach(&content, start, until, size) > stop {
+            return false;
+        }
+        let words = self.measure.counts.tokenizer().endless_words(&content, start..stop);
+        // What reaches beyond has better places, or waits for the next window.
+        while self.place < stop
+            && (stop == until || self.measure.reach(&content, self.place, until, size) <= stop)
+            && let Some(cut) =
+                endless::cut(&mut self.measure, &words, &content, self.place..until, self.gather.covered())
+        {
+            self.gather.add(&self.measure, self.place..cut.end, None);
+            self.place = cut.next;
+        }
+        self.place > start
     }
 
     /// The next window of about `size` bytes.
