@@ -61,7 +61,7 @@ fn text_splitter_with_tiktoken_rs_on_a_slice(bencher: Bencher, kind: &str) {
 }
 
 /// Takes minutes.
-#[divan::bench(args = ["english"], sample_count = 1, sample_size = 1)]
+#[divan::bench(args = ["english", "file"], sample_count = 1, sample_size = 1)]
 fn text_splitter_with_tiktoken_rs(bencher: Bencher, kind: &str) {
     peer(bencher, kind, MEGABYTES * 1_000_000);
 }
