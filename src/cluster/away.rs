@@ -183,14 +183,11 @@ impl Stage for Remote {
         }
         published.publish().await?;
         let answer = published.answer(answers, cx).await?;
-        let known = match answer.outcome {
-            Outcome::Done { parts } if !answer.again && published.times == 1 => Some(parts),
-            _ => None,
-        };
-        let outputs = self.outputs(answer).await;
-        match known {
-            Some(parts) => self.blobs.remove_known(id, job.bytes, parts).await,
-            None => self.blobs.remove(id).await,
+        // Whether it is known which blobs there are.
+        let known = !answer.again && published.times == 1;
+        let outputs = self.outputs(&job, answer, known).await;
+        if !known || outputs.is_err() {
+            self.blobs.remove(id).await;
         }
         published.over = true;
         outputs
@@ -218,16 +215,17 @@ impl Remote {
         }
     }
 
-    async fn outputs(&self, answer: Answer) -> Result<Outputs, StageError> {
+    async fn outputs(&self, job: &Job, answer: Answer, known: bool) -> Result<Outputs, StageError> {
         let mut outputs = Outputs::new();
+        let parts = if let Outcome::Done { parts } = answer.outcome { parts } else { 0 };
+        let records = if known {
+            self.blobs.take(job.id, job.bytes, parts).await?
+        } else {
+            self.blobs.get(job.id, parts).await?
+        };
+        records.into_iter().for_each(|record| outputs.emit(record));
         match answer.outcome {
-            Outcome::Done { parts } => {
-                for part in 0..parts {
-                    for record in self.blobs.get_part(answer.job, part).await? {
-                        outputs.emit(record);
-                    }
-                }
-            }
+            Outcome::Done { .. } => {}
             Outcome::Skipped { reason } => outputs.skip(reason),
             Outcome::Failed { stage, reason } => {
                 return Err(StageError::rejected(format!("stage `{stage}`: {reason}")));

@@ -188,22 +188,41 @@ impl Desk {
             while let Some(begun) = beginning.try_join_next() {
                 begun.map_err(|error| StageError::transient(format!("a job was not begun: {error}")))??;
             }
-            let Ok(place) = Arc::clone(&self.places).acquire_owned().await else { return Ok(()) };
-            let Some(message) = self.queue.fetch(&consumer, 1).await?.next().await.transpose()? else { continue };
-            let Ok(job) = serde_json::from_slice::<Job>(&message.payload) else {
-                let _ = message.ack_with(AckKind::Term).await;
-                continue;
-            };
-            if job.pipeline != self.pipeline {
-                let _ = message.ack_with(AckKind::Nak(Some(PAUSE))).await;
-                return Err(StageError::fatal(
-                    "the queue holds documents of another pipeline: give worker and coordinator the same pipeline file",
-                ));
+            let mut places = self.free_places().await;
+            let mut messages = self.queue.fetch(&consumer, places.len()).await?;
+            while let Some(message) = messages.next().await {
+                let message = message?;
+                let Some(place) = places.pop() else { break };
+                let Some(job) = self.job(&message).await? else { continue };
+                crash_point("worker", "taken");
+                let desk = Arc::clone(self);
+                beginning.spawn(async move { desk.begin(job, message, place).await });
             }
-            crash_point("worker", "taken");
-            let desk = Arc::clone(self);
-            beginning.spawn(async move { desk.begin(job, message, place).await });
         }
+    }
+
+    /// Waits for a place, and gives all that are free then: a request for each job would be half of what the queue hears.
+    async fn free_places(&self) -> Vec<OwnedSemaphorePermit> {
+        let mut places: Vec<_> = Arc::clone(&self.places).acquire_owned().await.into_iter().collect();
+        while let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
+            places.push(place);
+        }
+        places
+    }
+
+    /// What a message asks for; nothing if nobody could do it.
+    async fn job(&self, message: &Message) -> Result<Option<Job>, StageError> {
+        let Ok(job) = serde_json::from_slice::<Job>(&message.payload) else {
+            let _ = message.ack_with(AckKind::Term).await;
+            return Ok(None);
+        };
+        if job.pipeline != self.pipeline {
+            let _ = message.ack_with(AckKind::Nak(Some(PAUSE))).await;
+            return Err(StageError::fatal(
+                "the queue holds documents of another pipeline: give worker and coordinator the same pipeline file",
+            ));
+        }
+        Ok(Some(job))
     }
 
     async fn begin(&self, job: Job, message: Message, place: OwnedSemaphorePermit) -> Result<(), StageError> {
