@@ -110,8 +110,6 @@ fn command(base: &Path, name: &str, nats: Option<&Nats>, only: Option<usize>) ->
     if let Some(nats) = nats {
         command.args(["--set", "queue.kind=\"nats\"", "--set", "blobs.uri=\"blobs\""]);
         command.args(["--set", &format!("queue.url=\"nats://127.0.0.1:{}\"", nats.port)]);
-        // More than workers have in hand, and few enough that none waits for the last.
-        command.args(["--set", "queue.in_flight=32"]);
     }
     command.stdin(Stdio::null()).stderr(Stdio::null());
     command
@@ -200,7 +198,10 @@ fn pair() {
         for pins in [&[Some(0)][..], &[Some(0), Some(1)][..]] {
             begin(base);
             let workers = workers(base, &server, pins);
-            walls.push(run(command(base, "run", Some(&server), None)).0);
+            let mut coordinator = command(base, "run", Some(&server), None);
+            // More than workers have in hand, and few enough that none waits for the last.
+            coordinator.args(["--set", "queue.in_flight=32"]);
+            walls.push(run(coordinator).0);
             workers.into_iter().for_each(Process::leave);
         }
         ratios.push(walls[0] / walls[1]);

@@ -38,7 +38,7 @@ pub struct Args {
     /// How progress is shown, on standard error
     #[arg(long, value_enum, default_value_t)]
     ui: Ui,
-    /// How many documents it has in hand at most [default: twice the threads of the CPU pool, and two]
+    /// How many documents it has in hand at most [default: twice the threads of the CPU pool and two, and up to 64 while documents are short]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     at_once: Option<u16>,
 }
@@ -64,13 +64,14 @@ pub fn run(args: &Args, registry: &Registry, err: &mut dyn Write) -> anyhow::Res
         Ok(state) => state,
         Err(code) => return Ok(code),
     };
-    let at_once = args.at_once.map_or(2 * plan.run.cpu_threads + 2, usize::from);
     // The queue has an event loop of its own: it is there before the run and after it.
     let queue = super::event_loop()?;
-    let worker = match queue.block_on(Worker::open(&plan, at_once)) {
+    let worker = match queue.block_on(Worker::open(&plan, args.at_once.map(usize::from))) {
         Ok(worker) => worker,
         Err(error) => return complain(&error, err),
     };
+    let (least, most) = (worker.places(), worker.most_places());
+    let at_once = if most > least { format!("{least} to {most}") } else { least.to_string() };
     writeln!(err, "working: {at_once} documents at once; Ctrl-C to leave")?;
     let services = super::services::open(&plan);
     let work = Work {
@@ -79,7 +80,7 @@ pub fn run(args: &Args, registry: &Registry, err: &mut dyn Write) -> anyhow::Res
         sink: Some(Outside(Arc::clone(&worker) as _)),
         paid: Paid::kept_in(worker.paid()),
         services: Some(services.clone()),
-        begun: Some(take_part(Arc::clone(&worker), at_once, services)),
+        begun: Some(take_part(Arc::clone(&worker), services)),
         passing: true,
         ..Work::default()
     };
@@ -107,11 +108,10 @@ fn complain(error: &StageError, err: &mut dyn Write) -> anyhow::Result<u8> {
 }
 
 /// Lets the worker take its part, and ends the run once it takes nothing any more.
-fn take_part(worker: Arc<Worker>, at_once: usize, services: Services) -> Begun {
+fn take_part(worker: Arc<Worker>, services: Services) -> Begun {
     Box::new(move |started: Started| {
         let Started { view, commands, .. } = started;
-        let member =
-            Itself { worker: Arc::downgrade(&worker), at_once, published: view.published(), commands, services };
+        let member = Itself { worker: Arc::downgrade(&worker), published: view.published(), commands, services };
         let commands = member.commands.clone();
         worker.take_part(Arc::new(member));
         tokio::spawn(async move {
@@ -126,7 +126,6 @@ fn take_part(worker: Arc<Worker>, at_once: usize, services: Services) -> Begun {
 struct Itself {
     /// Not held: it holds this.
     worker: Weak<Worker>,
-    at_once: usize,
     published: watch::Receiver<Arc<Snapshot>>,
     commands: mpsc::Sender<Command>,
     services: Services,
@@ -138,9 +137,10 @@ impl Member for Itself {
         let has_width = |stage: &&StageSnapshot| stage.role == "stage";
         let stage =
             |stage: &StageSnapshot| WorkerStage { id: stage.id.clone(), width: stage.width, busy: stage.now.busy };
+        let (at_once, in_hand) = self.worker.upgrade().map_or((0, 0), |worker| (worker.places(), worker.in_hand()));
         WorkerSnapshot {
-            at_once: self.at_once,
-            in_hand: self.worker.upgrade().map_or(0, |worker| worker.in_hand()),
+            at_once,
+            in_hand,
             documents: now.documents.ended(),
             failed: now.documents.failed,
             documents_per_second: now.rates.documents,

@@ -23,6 +23,7 @@ mod cut;
 mod fleet;
 mod message;
 mod paid;
+mod places;
 mod queue;
 mod worker;
 

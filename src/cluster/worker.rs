@@ -14,7 +14,7 @@ use docmill_api::{
     StageError, Witness, async_trait,
 };
 use futures::{StreamExt, TryStreamExt};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -22,6 +22,7 @@ use super::blobs::{self, Blobs};
 use super::fleet::{Member, Name};
 use super::message::{Answer, Job, Outcome};
 use super::paid::PaidBlobs;
+use super::places::Places;
 use super::queue::{AckKind, Lane, Message, Queue};
 use crate::plan::Plan;
 
@@ -55,7 +56,7 @@ struct Desk {
     uploads: PathBuf,
     /// By document: one document is one job here.
     hands: Mutex<HashMap<Digest, Hand>>,
-    places: Arc<Semaphore>,
+    places: Places,
     items: mpsc::Sender<SourceItem>,
     ended: mpsc::Sender<DocumentEnd>,
     refused: OnceLock<StageError>,
@@ -78,12 +79,14 @@ impl std::fmt::Debug for Worker {
 }
 
 impl Worker {
-    /// Reaches the queue and begins to take jobs, `at_once` of them at a time.
+    /// Reaches the queue and begins to take jobs: `at_once` of them at a time, or where that is not said, as suits what they
+    /// are: twice the threads of the CPU pool and two, or what calls model services at once if that is more, and up to 64
+    /// while a quarter of a second ends so many.
     ///
     /// # Errors
     /// Fatal: the plan has no `[queue]`, the queue refuses the credentials or does not answer for ten minutes, or the blobs
     /// cannot be opened.
-    pub async fn open(plan: &Plan, at_once: usize) -> Result<Arc<Self>, StageError> {
+    pub async fn open(plan: &Plan, at_once: Option<usize>) -> Result<Arc<Self>, StageError> {
         let cluster = plan.cluster.as_ref().ok_or_else(|| StageError::fatal("the pipeline has no `[queue]`"))?;
         let (queue, blobs) = (Queue::open(cluster).await?, Blobs::open(cluster)?);
         blobs.probe().await?;
@@ -91,7 +94,8 @@ impl Worker {
         std::fs::create_dir_all(&uploads)
             .map_err(|error| StageError::fatal(format!("cannot make `{}`: {error}", uploads.display())))?;
         let (items, given) = mpsc::channel(1);
-        let (ended, ends) = mpsc::channel(at_once.max(1));
+        let places = Places::new(at_once.unwrap_or_else(|| least(plan)), at_once.is_none());
+        let (ended, ends) = mpsc::channel(places.most());
         let desk = Arc::new(Desk {
             queue,
             blobs,
@@ -100,7 +104,7 @@ impl Worker {
             ack_wait: cluster.ack_wait,
             uploads,
             hands: Mutex::default(),
-            places: Arc::new(Semaphore::new(at_once.max(1))),
+            places,
             items,
             ended,
             refused: OnceLock::new(),
@@ -109,6 +113,7 @@ impl Worker {
         let tasks = vec![
             AbortOnDropHandle::new(tokio::spawn(Arc::clone(&desk).take())),
             AbortOnDropHandle::new(tokio::spawn(Arc::clone(&desk).say_progress())),
+            AbortOnDropHandle::new(tokio::spawn(Arc::clone(&desk).keep_right())),
             AbortOnDropHandle::new(tokio::spawn(Arc::clone(&desk).answer(ends))),
         ];
         let (items, tasks) = (tokio::sync::Mutex::new(given), Mutex::new(tasks));
@@ -142,6 +147,18 @@ impl Worker {
         self.desk.hands().len()
     }
 
+    /// How many it has in hand at most, as of now.
+    #[must_use]
+    pub fn places(&self) -> usize {
+        self.desk.places.now()
+    }
+
+    /// How many it may have in hand at most.
+    #[must_use]
+    pub fn most_places(&self) -> usize {
+        self.desk.places.most()
+    }
+
     /// Waits until it takes no more jobs.
     pub async fn until_refused(&self) {
         self.desk.refuses.notified().await;
@@ -157,6 +174,13 @@ impl Worker {
         self.name.leave(&self.desk.queue, self.member.get().map(|member| &**member)).await;
         self.desk.queue.flush().await;
     }
+}
+
+/// The documents in hand with which none of a pipeline's threads is idle, and no call that a model service would take is
+/// left out.
+fn least(plan: &Plan) -> usize {
+    let calls = plan.stages.iter().filter(|stage| stage.provider.is_some()).map(|stage| stage.width.start);
+    calls.chain([2 * plan.run.cpu_threads]).max().unwrap_or(1) + 2
 }
 
 impl Desk {
@@ -188,7 +212,7 @@ impl Desk {
             while let Some(begun) = beginning.try_join_next() {
                 begun.map_err(|error| StageError::transient(format!("a job was not begun: {error}")))??;
             }
-            let mut places = self.free_places().await;
+            let mut places = self.places.free().await;
             let mut messages = self.queue.fetch(&consumer, places.len()).await?;
             while let Some(message) = messages.next().await {
                 let message = message?;
@@ -199,15 +223,6 @@ impl Desk {
                 beginning.spawn(async move { desk.begin(job, message, place).await });
             }
         }
-    }
-
-    /// Waits for a place, and gives all that are free then: a request for each job would be half of what the queue hears.
-    async fn free_places(&self) -> Vec<OwnedSemaphorePermit> {
-        let mut places: Vec<_> = Arc::clone(&self.places).acquire_owned().await.into_iter().collect();
-        while let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
-            places.push(place);
-        }
-        places
     }
 
     /// What a message asks for; nothing if nobody could do it.
@@ -283,6 +298,10 @@ impl Desk {
                 let _ = message.ack_with(AckKind::Progress).await;
             }
         }
+    }
+
+    async fn keep_right(self: Arc<Self>) {
+        self.places.keep_right().await;
     }
 
     /// Answers for documents that have come to their ends, each when it is known.
@@ -418,6 +437,7 @@ impl Witness for Worker {
     }
 
     fn ended(&self, end: &DocumentEnd) {
+        self.desk.places.ended();
         // There is room for all that are in hand.
         let _ = self.desk.ended.try_send(end.clone());
     }
