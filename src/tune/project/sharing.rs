@@ -6,7 +6,7 @@ use crate::tune::Bottleneck;
 
 /// CPU seconds of the coordinator for a document: taking it in, handing it out, reading its rows, and writing them. Measured on
 /// small documents (`--bench cluster -- cost`, docs/performance.md).
-const COORDINATOR: f64 = 0.0015;
+const COORDINATOR: f64 = 0.0009;
 
 /// Requests that write or delete, a document: its bytes, its rows, and their end.
 const WRITES: f64 = 3.0;
