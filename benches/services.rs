@@ -110,14 +110,38 @@ async fn steady() {
         let calls = stats.calls.embeddings;
         let ideal = calls as f64 * service.as_secs_f64() / f64::from(WIDTHS.1);
         let took = report["seconds"].as_f64().unwrap();
+        let bare = bare(&server, calls).await;
         println!(
-            "steady: {} of {DOCUMENTS} done, {calls} calls, {took:.2} s, ideal {ideal:.2} s, ratio {:.3}; most at once {}; {:.2} ms of CPU a call beyond the run without the service",
+            "steady: {} of {DOCUMENTS} done, {calls} calls, {took:.2} s, ideal {ideal:.2} s, ratio {:.3}; the calls alone, in {} loops, {bare:.2} s, ratio {:.3}; most at once {}; {:.2} ms of CPU a call beyond the run without the service",
             report["documents"]["done"],
             took / ideal,
+            WIDTHS.1,
+            took / bare,
             stats.in_flight.embeddings.max,
             (cpu[1] - cpu[0]) * 1e3 / calls as f64
         );
     }
+}
+
+/// Seconds that as many calls take that nothing is done with, each as soon as the one before is answered.
+async fn bare(server: &Running, calls: u64) -> f64 {
+    let client = reqwest::Client::new();
+    let url = format!("{}/embeddings", server.base_url());
+    let asked = serde_json::json!({ "model": "simulated", "input": ["a text"], "dimensions": 256 }).to_string();
+    let begun = Instant::now();
+    let loops = (0..WIDTHS.1).map(|_| {
+        let (client, url, asked) = (client.clone(), url.clone(), asked.clone());
+        tokio::spawn(async move {
+            for _ in 0..calls / u64::from(WIDTHS.1) {
+                let call = client.post(&url).header("content-type", "application/json").body(asked.clone());
+                call.send().await.unwrap().error_for_status().unwrap().bytes().await.unwrap();
+            }
+        })
+    });
+    for one in loops.collect::<Vec<_>>() {
+        one.await.unwrap();
+    }
+    begun.elapsed().as_secs_f64()
 }
 
 async fn faults() {
