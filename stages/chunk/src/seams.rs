@@ -58,8 +58,8 @@ struct Memory(Vec<AtomicU64>);
 pub(crate) enum Part {
     /// Any text.
     Text(Range<usize>),
-    /// One to [`FEW`] letters, the first of which may be a mark.
-    Letters(Range<usize>),
+    /// One to [`FEW`] letters, the first of which may be a mark, and what they are asked for by.
+    Letters(Range<usize>, u64),
 }
 
 impl Seams {
@@ -88,50 +88,75 @@ impl Seams {
     pub(crate) fn divide(&self, text: &str, part: Range<usize>, mut each: impl FnMut(Part)) {
         let bytes = &text.as_bytes()[..part.end];
         let (mut open, mut at) = (part.start, part.start);
-        while let Some(start) = (at..part.end).find(|&at| bytes[at] >= 0xe3) {
+        while let Some(start) = next_wide(bytes, at) {
             let run = run(bytes, start);
             at = run.end.max(start + 1);
             let ends = run.end == part.end || is_cut(text, run.end);
             if run.len() < 2 * LETTER || !(ends || begins_anew(&bytes[part.start..start])) {
                 continue;
             }
-            // What stands before the first seam goes with what is before the run.
-            let mut letters = run.clone().step_by(LETTER).skip(1);
-            let Some(mut from) = letters.find(|&place| self.is_seam(bytes, place)) else { continue };
-            each(Part::Text(open..from));
-            for place in letters.chain(ends.then_some(run.end)) {
-                if place == run.end || self.is_seam(bytes, place) {
-                    let few = place - from <= FEW * LETTER;
-                    each(if few { Part::Letters(from..place) } else { Part::Text(from..place) });
-                    from = place;
-                }
-            }
-            open = from;
+            open = self.divide_run(bytes, open, run, ends, &mut each);
         }
         if open < part.end {
             each(Part::Text(open..part.end));
         }
     }
 
+    /// Takes a run apart, with what stands before it from `open` on; says from where on the rest goes with what follows.
+    fn divide_run(
+        &self,
+        bytes: &[u8],
+        open: usize,
+        run: Range<usize>,
+        ends: bool,
+        each: &mut impl FnMut(Part),
+    ) -> usize {
+        // What stands before the first seam goes with what is before the run.
+        let (mut from, mut is_first) = (open, true);
+        let (mut asked, mut before) = (0, 0);
+        let mut give = |from: usize, to: usize, asked: u64, is_first: bool| {
+            let few = !is_first && to - from <= FEW * LETTER;
+            each(if few { Part::Letters(from..to, asked) } else { Part::Text(from..to) });
+        };
+        let (letters, _) = bytes[run.clone()].as_chunks::<LETTER>();
+        for (index, &letter) in letters.iter().enumerate() {
+            let after = code(letter);
+            let place = run.start + index * LETTER;
+            if index > 0 && self.is_seam(bytes, place, [before, after]) {
+                give(from, place, asked, is_first);
+                (from, is_first, asked) = (place, false, 0);
+            }
+            asked = asked << 16 | u64::from(after);
+            before = after;
+        }
+        if ends && !is_first {
+            give(from, run.end, asked, is_first);
+            return run.end;
+        }
+        from
+    }
+
     /// The first seam and the last in a part of a text that is a run.
     pub(crate) fn around(&self, text: &str, part: Range<usize>) -> Option<(usize, usize)> {
         let bytes = text.as_bytes();
+        let pair = |place: usize| [code_at(bytes, place - LETTER), code_at(bytes, place)];
         let mut letters = part.step_by(LETTER).skip(1);
-        let first = letters.find(|&place| self.is_seam(bytes, place))?;
-        let last = letters.rev().find(|&place| self.is_seam(bytes, place));
+        let first = letters.find(|&place| self.is_seam(bytes, place, pair(place)))?;
+        let last = letters.rev().find(|&place| self.is_seam(bytes, place, pair(place)));
         Some((first, last.unwrap_or(first)))
     }
 
-    /// Whether no token spans the boundary before `place`, which lies in a run.
-    fn is_seam(&self, bytes: &[u8], place: usize) -> bool {
-        let before = [bytes[place - 3], bytes[place - 2], bytes[place - 1]];
-        let after = [bytes[place], bytes[place + 1], bytes[place + 2]];
-        let pair = [code(before), code(after)];
+    /// Whether no token spans the boundary before `place`, which lies in a run between this pair of letters.
+    fn is_seam(&self, bytes: &[u8], place: usize, pair: [u32; 2]) -> bool {
         if !self.before.has(pair[0]) || !self.after.has(pair[1]) || is_wide_mark(pair[1]) {
             return true;
         }
         let asked = u64::from(pair[0]) << 16 | u64::from(pair[1]);
-        self.pairs.answer(asked, || u64::from(!self.is_spanned(before, after))) == 1
+        let spanned = || {
+            let (before, after) = (bytes[..place].last_chunk(), bytes[place..].first_chunk());
+            before.zip(after).is_some_and(|(&before, &after)| self.is_spanned(before, after))
+        };
+        self.pairs.answer(asked, || u64::from(!spanned())) == 1
     }
 
     fn is_spanned(&self, before: Letter, after: Letter) -> bool {
@@ -143,12 +168,10 @@ impl Seams {
 
     /// Where in a few letters tokens end: a bit for each byte, the lowest for the first. `lengths` is asked for those of
     /// the tokens if that is not remembered.
-    pub(crate) fn letters(&self, letters: &str, lengths: impl FnOnce(&str) -> Vec<usize>) -> u64 {
-        let (each, _) = letters.as_bytes().as_chunks();
-        let asked = each.iter().fold(0, |asked, &letter| asked << 16 | u64::from(code(letter)));
+    pub(crate) fn letters(&self, asked: u64, lengths: impl FnOnce() -> Vec<usize>) -> u64 {
         self.tokens.answer(asked, || {
             let mut end = 0;
-            lengths(letters).into_iter().fold(0, |ends, length| {
+            lengths().into_iter().fold(0, |ends, length| {
                 end += length;
                 ends | 1 << (end - 1)
             })
@@ -218,20 +241,36 @@ pub(crate) fn is_run(text: &str) -> bool {
     run(text.as_bytes(), 0).end == text.len()
 }
 
+/// The first byte from `from` on that may begin a letter: all of Latin, Greek and Cyrillic is below.
+fn next_wide(bytes: &[u8], from: usize) -> Option<usize> {
+    const STRIDE: usize = 32;
+    let (strides, _) = bytes[from..].as_chunks::<STRIDE>();
+    let narrow = strides.iter().take_while(|stride| stride.iter().fold(0, |most, &byte| byte.max(most)) < 0xe3).count();
+    let from = from + narrow * STRIDE;
+    bytes[from..].iter().position(|&byte| byte >= 0xe3).map(|at| from + at)
+}
+
 /// The longest run of letters from `start` on, with marks that stand alone between two; empty if there is none.
 fn run(bytes: &[u8], start: usize) -> Range<usize> {
-    let at = |place: usize| bytes.get(place..).and_then(|rest| rest.first_chunk()).map_or(0, |&letter| code(letter));
-    let mut end = start;
-    loop {
-        let code = at(end);
-        if is_letter(code) {
-            end += LETTER;
-        } else if end > start && is_wide_mark(code) && is_letter(at(end + LETTER)) {
-            end += 2 * LETTER;
+    let (letters, _) = bytes[start..].as_chunks::<LETTER>();
+    let mut count = 0;
+    while let Some(&letter) = letters.get(count) {
+        if is_letter(code(letter)) {
+            count += 1;
+        } else if count > 0
+            && is_wide_mark(code(letter))
+            && letters.get(count + 1).is_some_and(|&after| is_letter(code(after)))
+        {
+            count += 2;
         } else {
-            return start..end;
+            break;
         }
     }
+    start..start + count * LETTER
+}
+
+fn code_at(bytes: &[u8], place: usize) -> u32 {
+    bytes[place..].first_chunk().map_or(0, |&letter| code(letter))
 }
 
 /// Whether a letter behind these bytes is the first of its piece, or has none but capitals before it there.
@@ -348,10 +387,13 @@ mod tests {
         let mut parts = Vec::new();
         seams(Encoding::Cl100kBase).divide(text, 0..text.len(), |part| parts.push(part));
         let word = text.find("中国").unwrap();
-        assert!(parts.contains(&Part::Letters(word..word + 6)), "{parts:?}");
-        assert!(parts.iter().filter(|part| matches!(part, Part::Letters(_))).count() > 3, "{parts:?}");
+        assert!(
+            parts.iter().any(|part| matches!(part, Part::Letters(place, _) if *place == (word..word + 6))),
+            "{parts:?}"
+        );
+        assert!(parts.iter().filter(|part| matches!(part, Part::Letters(..))).count() > 3, "{parts:?}");
         let covered = parts.iter().fold(0, |end, part| {
-            let (Part::Text(part) | Part::Letters(part)) = part;
+            let (Part::Text(part) | Part::Letters(part, _)) = part;
             assert_eq!(part.start, end, "{parts:?}");
             part.end
         });

@@ -91,7 +91,7 @@ impl Tokenizer {
         self.seams().divide(text, part, |part| {
             sum += match part {
                 Part::Text(part) => count(&text[part]),
-                Part::Letters(part) => self.letters(&text[part]).count_ones() as usize,
+                Part::Letters(part, asked) => self.letters(text, part, asked).count_ones() as usize,
             }
         });
         sum
@@ -106,10 +106,11 @@ impl Tokenizer {
         } else {
             self.seams().divide(text, part, |part| match part {
                 Part::Text(part) => self.extend(ends, part.start, encode(&text[part])),
-                Part::Letters(part) => {
-                    let mut bits = self.letters(&text[part.clone()]);
+                Part::Letters(part, asked) => {
+                    let start = part.start;
+                    let mut bits = self.letters(text, part, asked);
                     while bits != 0 {
-                        ends.push(part.start + bits.trailing_zeros() as usize + 1);
+                        ends.push(start + bits.trailing_zeros() as usize + 1);
                         bits &= bits - 1;
                     }
                 }
@@ -129,9 +130,9 @@ impl Tokenizer {
     }
 
     /// Where the tokens of a few letters end, as [`Seams::letters`] has it.
-    fn letters(self, letters: &str) -> u64 {
-        self.seams().letters(letters, |letters| {
-            let tokens = self.usual().encode(letters);
+    fn letters(self, text: &str, part: Range<usize>, asked: u64) -> u64 {
+        self.seams().letters(asked, || {
+            let tokens = self.usual().encode(&text[part]);
             tokens.into_iter().map(|token| usize::from(self.lengths()[token as usize])).collect()
         })
     }
