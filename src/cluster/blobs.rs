@@ -154,7 +154,7 @@ impl Blobs {
         let paths: Vec<PathBuf> = outputs.map(|key| directory.join(key.as_ref())).collect();
         let input = input.then(|| directory.join(self::input(job).as_ref()));
         let took = off_the_loop(&directory, move |_| {
-            let read = paths.iter().map(|path| std::fs::read(path)).collect::<std::io::Result<Vec<_>>>()?;
+            let read = paths.iter().map(std::fs::read).collect::<std::io::Result<Vec<_>>>()?;
             paths.iter().chain(&input).for_each(|path| drop(std::fs::remove_file(path)));
             Ok::<_, std::io::Error>(read.iter().map(|bytes| records(bytes)).collect::<std::io::Result<Vec<_>>>())
         });
