@@ -20,6 +20,7 @@
 mod away;
 mod blobs;
 mod cut;
+mod desk;
 mod fleet;
 mod message;
 mod paid;
