@@ -183,8 +183,9 @@ impl Stage for Remote {
         }
         published.publish().await?;
         let answer = published.answer(answers, cx).await?;
-        // Whether it is known which blobs there are.
-        let known = !answer.again && published.times == 1;
+        // Whether it is known which blobs there are: who failed may have left some.
+        let is_done = matches!(answer.outcome, Outcome::Done { .. });
+        let known = is_done && !answer.again && published.times == 1;
         let outputs = self.outputs(&job, answer, known).await;
         if !known || outputs.is_err() {
             self.blobs.remove(id).await;
