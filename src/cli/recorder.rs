@@ -6,7 +6,6 @@ use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use anyhow::Context;
 use tokio::sync::watch;
@@ -17,9 +16,6 @@ use crate::report::Report;
 
 /// How many recorded runs a state directory keeps.
 const KEPT: usize = 20;
-
-/// How often it is looked for a new snapshot: twice as often as there is one.
-const LOOK: Duration = Duration::from_millis(125);
 
 type Files = Vec<(PathBuf, Recorder<BufWriter<File>>)>;
 
@@ -121,9 +117,8 @@ fn record(mut files: Files, mut published: watch::Receiver<Arc<Snapshot>>) -> Fi
         if closed || snapshot.state.is_over() || files.is_empty() {
             return files;
         }
-        while matches!(published.has_changed(), Ok(false)) {
-            std::thread::sleep(LOOK);
-        }
+        // Woken, not asked again and again: a run would end when its recorder looks next.
+        let _ = futures::executor::block_on(published.changed());
     }
 }
 
