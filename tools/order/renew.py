@@ -87,9 +87,11 @@ def main():
         blocks = executed(program, pathlib.Path(base))
     for block in blocks:
         at = bisect.bisect_right(starts, block) - 1
-        while at >= 0 and starts[at] == starts[max(at - 1, 0)] and at > 0:
-            at -= 1
-        if at >= 0 and block < starts[at] + max(known[at][1], 1) and known[at][2] not in names:
+        if at < 0:
+            continue
+        # Of several names of one place, always the same.
+        at = bisect.bisect_left(starts, starts[at])
+        if block < starts[at] + max(known[at][1], 1) and known[at][2] not in names:
             names.add(known[at][2])
             bytes_of_code += known[at][1]
     text = "".join(f"{name}\n" for name in sorted(names)).encode()

@@ -40,7 +40,7 @@ pub(super) enum How {
     /// Read and written anew: pages of a few rows, which a search reads one by one, become large ones, and what was deleted
     /// goes.
     Anew,
-    /// Page by page as they are, where the files allow it, which those without deleted rows do: a tenth of the work.
+    /// Page by page as they are, where the files allow it, which those without deleted rows do: nothing is decoded.
     Copied,
 }
 
@@ -181,7 +181,7 @@ pub(super) async fn merge_fragments(table: &Table, target: usize, how: How) -> R
         batch_size: Some(1_024),
         io_buffer_size: Some(64 << 20),
         // By its name: the type is not among those that LanceDB passes on.
-        compaction_mode: mode.try_into().ok(),
+        compaction_mode: Some(mode.try_into()?),
         ..CompactionOptions::default()
     };
     table.optimize(OptimizeAction::Compact { options, remap_options: None }).await.map(drop)
