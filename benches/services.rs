@@ -6,7 +6,8 @@
 //! ```
 //!
 //! - `steady`: 2,000 calls for vectors to a service that takes 50 ms, five at once. The ideal: those calls without a gap. And
-//!   the program's CPU time a call, beyond that of the same run with the built-in model.
+//!   the program's CPU time a call, beyond that of the same run with the built-in model: beside it that of a process which does
+//!   nothing but ask and decode, and that of decoding alone.
 //! - `faults`: 500 documents, a tenth of the calls fails and a hundredth hangs. The ideal: every call that was made,
 //!   by its own latency (a hung one by the stage's timeout), spread over the widths of its stage without a gap.
 //! - `cap`: a service that takes 600 requests a minute and says nothing but 429, for four minutes. What was granted and
@@ -30,6 +31,10 @@ const WIDTHS: (u32, u32) = (20, 5);
 
 #[tokio::main]
 async fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    if let [_, "alone", url, calls] = &*arguments.iter().map(String::as_str).collect::<Vec<_>>() {
+        return alone(url, calls.parse().unwrap()).await;
+    }
     let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let runs = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name);
     if runs("steady") {
@@ -110,38 +115,86 @@ async fn steady() {
         let calls = stats.calls.embeddings;
         let ideal = calls as f64 * service.as_secs_f64() / f64::from(WIDTHS.1);
         let took = report["seconds"].as_f64().unwrap();
-        let bare = bare(&server, calls).await;
+        let alone = alone_in_a_process(&server, calls).await;
+        let bare = alone["seconds"].as_f64().unwrap();
+        let beyond = (cpu[1] - cpu[0]) * 1e3 / calls as f64;
         println!(
-            "steady: {} of {DOCUMENTS} done, {calls} calls, {took:.2} s, ideal {ideal:.2} s, ratio {:.3}; the calls alone, in {} loops, {bare:.2} s, ratio {:.3}; most at once {}; {:.2} ms of CPU a call beyond the run without the service",
+            "steady: {} of {DOCUMENTS} done, {calls} calls, {took:.2} s, ideal {ideal:.2} s, ratio {:.3}; the calls alone, in {} loops, {bare:.2} s, ratio {:.3}; most at once {}",
             report["documents"]["done"],
             took / ideal,
             WIDTHS.1,
             took / bare,
-            stats.in_flight.embeddings.max,
-            (cpu[1] - cpu[0]) * 1e3 / calls as f64
+            stats.in_flight.embeddings.max
+        );
+        println!(
+            "  CPU a call: {beyond:.3} ms beyond the run without the service; {:.3} ms in a process that asks and decodes, {:.3} ms of them decoding",
+            alone["cpu_ms"].as_f64().unwrap(),
+            alone["decoding_ms"].as_f64().unwrap()
         );
     }
 }
 
-/// Seconds that as many calls take that nothing is done with, each as soon as the one before is answered.
-async fn bare(server: &Running, calls: u64) -> f64 {
+/// As many calls in a process of their own.
+async fn alone_in_a_process(server: &Running, calls: u64) -> Value {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["alone", &format!("{}/embeddings", server.base_url()), &calls.to_string()]);
+    ended(command.stdout(Stdio::piped()).spawn().unwrap()).await
+}
+
+/// Makes calls with which nothing is done but to decode them, each as soon as the one before is answered, and prints what they took.
+async fn alone(url: &str, calls: u64) {
     let client = reqwest::Client::new();
-    let url = format!("{}/embeddings", server.base_url());
-    let asked = serde_json::json!({ "model": "simulated", "input": ["a text"], "dimensions": 256 }).to_string();
-    let begun = Instant::now();
+    let line = |line: usize| format!("Line {line} of ledger 1 tells which miller brought how much grain, and when. ");
+    let text = (0..20).map(line).collect::<String>();
+    let asked = serde_json::json!({ "model": "simulated", "input": [text], "dimensions": 256 }).to_string();
+    let (begun, cpu) = (Instant::now(), cpu_seconds());
     let loops = (0..WIDTHS.1).map(|_| {
-        let (client, url, asked) = (client.clone(), url.clone(), asked.clone());
+        let (client, url, asked) = (client.clone(), url.to_owned(), asked.clone());
         tokio::spawn(async move {
+            let mut answer = Vec::new();
             for _ in 0..calls / u64::from(WIDTHS.1) {
                 let call = client.post(&url).header("content-type", "application/json").body(asked.clone());
-                call.send().await.unwrap().error_for_status().unwrap().bytes().await.unwrap();
+                answer = call.send().await.unwrap().error_for_status().unwrap().bytes().await.unwrap().to_vec();
+                assert_eq!(decoded(&answer), 256);
             }
+            answer
         })
     });
+    let mut answers = Vec::new();
     for one in loops.collect::<Vec<_>>() {
-        one.await.unwrap();
+        answers.push(one.await.unwrap());
     }
-    begun.elapsed().as_secs_f64()
+    let (seconds, cpu) = (begun.elapsed().as_secs_f64(), cpu_seconds() - cpu);
+    let begun = Instant::now();
+    let numbers: usize = (0..200).flat_map(|_| &answers).map(|answer| decoded(answer)).sum();
+    let decoding = begun.elapsed().as_secs_f64() * 256.0 / numbers as f64;
+    println!(
+        "{}",
+        serde_json::json!({ "seconds": seconds, "cpu_ms": cpu * 1e3 / calls as f64, "decoding_ms": decoding * 1e3 })
+    );
+}
+
+#[derive(serde::Deserialize)]
+struct Answer {
+    data: Vec<Embedding>,
+}
+
+#[derive(serde::Deserialize)]
+struct Embedding {
+    embedding: Vec<f32>,
+}
+
+/// How many numbers the answer holds.
+fn decoded(answer: &[u8]) -> usize {
+    let answer: Answer = serde_json::from_slice(answer).unwrap();
+    answer.data.iter().map(|one| one.embedding.len()).sum()
+}
+
+/// What this process has used so far, in hundredths of a second.
+fn cpu_seconds() -> f64 {
+    let stat = fs::read_to_string("/proc/self/stat").unwrap();
+    let after = stat.rsplit(')').next().unwrap();
+    after.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<f64>().unwrap()).sum::<f64>() / 100.0
 }
 
 async fn faults() {

@@ -65,7 +65,7 @@ const KEEP_VERSIONS: i64 = 15;
 /// all kinds. English endings are taken off, so that `files` finds `file`; a word of another language meets the same
 /// rule on both sides and is still found. Positions, which only phrase queries need, would double the index.
 /// Words of up to 64 letters are kept, so that a hash can be looked for.
-fn words() -> InvertedIndexParams {
+pub(super) fn words() -> InvertedIndexParams {
     InvertedIndexParams::default()
         .lower_case(true)
         .ascii_folding(true)

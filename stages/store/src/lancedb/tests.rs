@@ -3,6 +3,7 @@
 mod growth;
 mod merge;
 mod rows;
+mod words;
 
 use std::path::Path;
 use std::sync::Arc;
