@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: Copyright The Lance Authors
+// Changed for docmill: what filters make of a word is remembered (by_word.rs).
 
 use std::mem;
 

@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: MIT
 // Adapted from Tantivy v0.24.2 stemmer filter.
 // Copyright (c) 2017-present Tantivy contributors.
+// Changed for docmill: what filters make of a word is remembered (by_word.rs).
 
 use std::borrow::Cow;
 use std::mem;

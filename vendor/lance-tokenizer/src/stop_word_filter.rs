@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: MIT
 // Adapted from Tantivy v0.24.2 stop-word filter.
 // Copyright (c) 2017-present Tantivy contributors.
+// Changed for docmill: what filters make of a word is remembered (by_word.rs).
 
 #[path = "stop_word_filter/stopwords.rs"]
 mod stopwords;
