@@ -63,11 +63,13 @@ fn even(latency: Duration) -> Settings {
 fn documents(base: &Path, count: usize) {
     fs::create_dir(base.join("documents")).unwrap();
     for number in 0..count {
-        let line = |line: usize| {
-            format!("Line {line} of ledger {number} tells which miller brought how much grain, and when. ")
-        };
-        fs::write(base.join(format!("documents/{number}.txt")), (0..20).map(line).collect::<String>()).unwrap();
+        fs::write(base.join(format!("documents/{number}.txt")), text(number)).unwrap();
     }
+}
+
+fn text(number: usize) -> String {
+    let line = |line| format!("Line {line} of ledger {number} tells which miller brought how much grain, and when. ");
+    (0..20).map(line).collect()
 }
 
 /// The released program over these documents, asking the service for summaries and vectors.
@@ -144,9 +146,7 @@ async fn alone_in_a_process(server: &Running, calls: u64) -> Value {
 /// Makes calls with which nothing is done but to decode them, each as soon as the one before is answered, and prints what they took.
 async fn alone(url: &str, calls: u64) {
     let client = reqwest::Client::new();
-    let line = |line: usize| format!("Line {line} of ledger 1 tells which miller brought how much grain, and when. ");
-    let text = (0..20).map(line).collect::<String>();
-    let asked = serde_json::json!({ "model": "simulated", "input": [text], "dimensions": 256 }).to_string();
+    let asked = serde_json::json!({ "model": "simulated", "input": [text(1)], "dimensions": 256 }).to_string();
     let (begun, cpu) = (Instant::now(), cpu_seconds());
     let loops = (0..WIDTHS.1).map(|_| {
         let (client, url, asked) = (client.clone(), url.to_owned(), asked.clone());
@@ -190,7 +190,7 @@ fn decoded(answer: &[u8]) -> usize {
     answer.data.iter().map(|one| one.embedding.len()).sum()
 }
 
-/// What this process has used so far, in hundredths of a second.
+/// CPU seconds that this process has used so far, to a hundredth.
 fn cpu_seconds() -> f64 {
     let stat = fs::read_to_string("/proc/self/stat").unwrap();
     let after = stat.rsplit(')').next().unwrap();

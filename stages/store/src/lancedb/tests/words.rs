@@ -28,7 +28,7 @@ fn one_after_the_other(text: &str) -> Vec<Word> {
     all(&mut *analyzer.token_stream(text))
 }
 
-/// Words of 1 to 80 letters, most of them short and said before, between signs.
+/// Words of 1 to some hundred bytes, most of them said before, between signs.
 fn text(seed: u64) -> String {
     const PARTS: [&str; 16] =
         ["a", "the", "Run", "ning", "ly", "IZ", "ation", "s", "é", "Straße", "ﬁ", "İ", "磨", "Ωμέγα", "\u{301}", "7"];
