@@ -30,11 +30,10 @@ impl NodeRuntime {
         let mut input = Opening::New(Arc::clone(stage), record.clone());
         loop {
             let remaining = self.timeout().saturating_sub(spent);
-            let admission = self.shared.pool.admit(self.plan.depth).await;
             let cancel = token.delivery().cancel.child_token();
-            let cx = StepContext::new(cancel.clone(), Some(Instant::now() + remaining));
-            let stepping = self.shared.pool.run(admission, move || step(input, &cx));
-            let Ok(ran) = tokio::time::timeout(remaining, stepping).await else {
+            let seen = cancel.clone();
+            let stepping = move |until| step(input, &StepContext::new(seen, Some(until)));
+            let Some(ran) = self.shared.pool.run(self.plan.depth, remaining, stepping).await else {
                 // The thread cannot be stopped: it sees this at its next step, and its result is dropped.
                 cancel.cancel();
                 self.counters.timeouts.fetch_add(1, Relaxed);
@@ -73,13 +72,12 @@ impl NodeRuntime {
         records: Vec<Record>,
     ) -> Result<Vec<Result<Outputs, StageError>>, StageError> {
         let stage = Arc::clone(stage);
-        let admission = self.shared.pool.admit(self.plan.depth).await;
         let cancel = self.shared.board.abort.child_token();
-        let cx = StepContext::new(cancel.clone(), Some(Instant::now() + self.timeout()));
-        let stepping = self.shared.pool.run(admission, move || stage.process_batch(&cx, records));
-        match tokio::time::timeout(self.timeout(), stepping).await {
-            Ok(ran) => self.account(ran),
-            Err(_) => {
+        let seen = cancel.clone();
+        let stepping = move |until| stage.process_batch(&StepContext::new(seen, Some(until)), records);
+        match self.shared.pool.run(self.plan.depth, self.timeout(), stepping).await {
+            Some(ran) => self.account(ran),
+            None => {
                 cancel.cancel();
                 self.counters.timeouts.fetch_add(1, Relaxed);
                 self.look_for_stuck_threads();
