@@ -76,6 +76,7 @@ enum Ended {
 pub(crate) async fn supervise(node: Arc<NodeRuntime>, mut widths: mpsc::Receiver<usize>) {
     let mut workers = JoinSet::new();
     let mut drained = false;
+    let warming = node.shared.spawn(warm_up(Arc::clone(&node)));
     start(&node, node.plan.width.start, &mut workers);
     while !(drained && workers.is_empty()) {
         tokio::select! {
@@ -92,12 +93,23 @@ pub(crate) async fn supervise(node: Arc<NodeRuntime>, mut widths: mpsc::Receiver
             },
         }
     }
+    // What no record has waited for need not be there.
+    warming.abort();
     // Aborted: what the workers hold is dropped with them, what waits is dropped here.
     workers.shutdown().await;
     node.gate.end();
     node.inlet.abort();
     node.again.abort();
     node.outlet.close();
+}
+
+/// Has a stage of the pool load what its first record would wait for.
+async fn warm_up(node: Arc<NodeRuntime>) {
+    let Job::Pool(stage) = &node.job else { return };
+    let stage = Arc::clone(stage);
+    if let Some(ran) = node.shared.pool.run(node.plan.depth, node.timeout(), move |_| stage.warm_up()).await {
+        node.counters.cpu(ran.cpu);
+    }
 }
 
 fn start(node: &Arc<NodeRuntime>, width: usize, workers: &mut JoinSet<Ended>) {

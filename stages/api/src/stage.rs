@@ -72,6 +72,11 @@ pub trait Stage: Send + Sync {
 /// a lock held over a step, not on work of its own in the pool. What it has to load it loads when it is built: a child
 /// process may then read no file, open no connection and start no program.
 pub trait CpuStage: Send + Sync {
+    /// Computes what the first record would wait for otherwise, such as the tables of a vocabulary. Called in the pool, at the
+    /// most once, while a run's first documents are still on their way; records may come meanwhile, and a stage works
+    /// without it too. Nothing, unless the stage says so.
+    fn warm_up(&self) {}
+
     /// Begins the work on one record. Cheap: the work itself belongs in the steps.
     ///
     /// # Errors

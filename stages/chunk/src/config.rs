@@ -220,6 +220,10 @@ struct ChunkStage {
 }
 
 impl CpuStage for ChunkStage {
+    fn warm_up(&self) {
+        self.tokenizer.load();
+    }
+
     fn open(&self, _cx: &StepContext, input: Record) -> Result<Box<dyn Work>, StageError> {
         let Payload::Text(text) = &input.payload else {
             return Err(StageError::unexpected(input.payload.kind()));

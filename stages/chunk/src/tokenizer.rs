@@ -62,6 +62,11 @@ impl Tokenizer {
         self.encoding
     }
 
+    /// Loads what the first text of ASCII waits for otherwise.
+    pub(crate) fn load(self) {
+        self.lengths();
+    }
+
     /// How many tokens a text has: what `tiktoken` gives for it, save where a text *ends* with line ends followed by
     /// spaces, which are one token there and two here.
     #[must_use]

@@ -14,6 +14,11 @@ pub(crate) struct Embed {
 }
 
 impl CpuStage for Embed {
+    fn warm_up(&self) {
+        // Where it fails, so does the first record, and says why.
+        let _ = Model::shared();
+    }
+
     fn open(&self, _cx: &StepContext, input: Record) -> Result<Box<dyn Work>, StageError> {
         let stage = *self;
         Ok(one_shot(move |cx, out| {
