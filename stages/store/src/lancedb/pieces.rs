@@ -35,7 +35,7 @@ pub(super) async fn add(table: &Table, index: &str, new: u64) -> Result<()> {
     let names = vec![index.to_owned()];
     if new >= 2 * SHARE.0 {
         let at_once = cpus().min(AT_ONCE);
-        let rows = new.div_ceil(at_once as u64).clamp(SHARE.0, SHARE.1);
+        let rows = share(&uncovered(&dataset, index).await?, at_once);
         let bounds = OptimizeOptions::append().index_names(names).max_rows_per_task(Some(rows));
         build(&dataset, bounds.max_rows_per_segment(Some(rows)), at_once).await?;
         return table.checkout_latest().await;
@@ -69,13 +69,55 @@ async fn build(dataset: &Arc<Dataset>, options: OptimizeOptions, at_once: usize)
     Ok(())
 }
 
-/// How many rows the pieces of an index hold, oldest first.
-async fn of(dataset: &Dataset, index: &str) -> Result<Vec<u64>> {
-    let rows: HashMap<u32, u64> = dataset
+/// How many rows a piece may have at most, so that these fragments, packed one after the other until one does not fit, make
+/// pieces that keep all builders busy to the end: as many for each, and none that is a remainder.
+fn share(fragments: &[u64], at_once: usize) -> u64 {
+    let (sum, largest) = (fragments.iter().sum::<u64>(), fragments.iter().copied().max().unwrap_or(0));
+    let each = sum.div_ceil(at_once as u64).clamp(SHARE.0, SHARE.1);
+    let pieces = usize::try_from(sum.div_ceil(each)).unwrap_or(usize::MAX).next_multiple_of(at_once.max(1));
+    let (mut least, mut enough) = (largest.max(SHARE.0), sum.max(SHARE.0));
+    while least < enough {
+        let middle = least.midpoint(enough);
+        if packed(fragments, middle) <= pieces {
+            enough = middle;
+        } else {
+            least = middle + 1;
+        }
+    }
+    enough.min(SHARE.1.max(largest))
+}
+
+/// How many pieces of at most `limit` rows fragments make in their order, as LanceDB packs them.
+fn packed(fragments: &[u64], limit: u64) -> usize {
+    let (mut pieces, mut used) = (0, u64::MAX);
+    for &rows in fragments {
+        let together = used.saturating_add(rows);
+        (pieces, used) = if together <= limit { (pieces, together) } else { (pieces + 1, rows) };
+    }
+    pieces
+}
+
+/// How many rows the fragments have that no piece of an index covers, in their order.
+async fn uncovered(dataset: &Dataset, index: &str) -> Result<Vec<u64>> {
+    let pieces = dataset.load_indices_by_name(index).await?;
+    let covered =
+        |fragment: u32| pieces.iter().any(|piece| piece.fragment_bitmap.iter().any(|all| all.contains(fragment)));
+    let mut fragments: Vec<_> = rows_of(dataset).into_iter().filter(|(fragment, _)| !covered(*fragment)).collect();
+    fragments.sort_unstable();
+    Ok(fragments.into_iter().map(|(_, rows)| rows).collect())
+}
+
+fn rows_of(dataset: &Dataset) -> HashMap<u32, u64> {
+    dataset
         .get_fragments()
         .iter()
         .filter_map(|fragment| Some((u32::try_from(fragment.id()).ok()?, fragment.metadata().num_rows()? as u64)))
-        .collect();
+        .collect()
+}
+
+/// How many rows the pieces of an index hold, oldest first.
+async fn of(dataset: &Dataset, index: &str) -> Result<Vec<u64>> {
+    let rows = rows_of(dataset);
     let pieces = dataset.load_indices_by_name(index).await?;
     Ok(pieces
         .iter()
@@ -119,6 +161,33 @@ mod tests {
             assert!(pieces.len() <= 45, "{step} at a time: {pieces:?}");
             assert!(written <= 12_000_000, "{step} at a time: {written}");
         }
+    }
+
+    #[test]
+    fn pieces_that_are_built_beside_each_other_are_even_and_leave_no_remainder() {
+        let sizes = |fragments: &[u64], limit| {
+            let mut pieces: Vec<u64> = Vec::new();
+            for &rows in fragments {
+                match pieces.last_mut().filter(|piece| **piece + rows <= limit) {
+                    Some(piece) => *piece += rows,
+                    None => pieces.push(rows),
+                }
+            }
+            assert_eq!(pieces.len(), packed(fragments, limit));
+            pieces
+        };
+        let of = |fragments: &[u64], at_once| sizes(fragments, share(fragments, at_once));
+        let seven = [2_048, 2_048, 2_048, 2_048, 2_048, 2_048, 1_212];
+        assert_eq!(of(&seven, 2), [6_144, 7_356]);
+        assert_eq!(of(&seven, 1), [13_500]);
+        assert_eq!(of(&[2_048; 3], 4), [4_096, 2_048], "no smaller than pays for opening one more");
+        let many = of(&[2_048; 123], 2);
+        assert_eq!(many.len() % 2, 0, "{many:?}");
+        assert!(many.iter().all(|rows| *rows <= SHARE.1), "{many:?}");
+        let large = of(&[16_384; 17], 4);
+        assert!(large.iter().all(|rows| *rows <= SHARE.1), "{large:?}");
+        assert_eq!(of(&[131_072, 20], 2), [131_072, 20], "a fragment is not divided");
+        assert_eq!(of(&[], 2), [0; 0]);
     }
 
     #[test]
