@@ -23,6 +23,9 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 LIST = pathlib.Path(__file__).resolve().parent / "functions.gz"
 BLOCK = re.compile(rb"^0x([0-9a-f]+):")
+RUN = ["--ui", "none", "--format", "json"]
+# Some ten thousand rows, from which on a table has all its indexes, built in pieces.
+SMALL_CHUNKS = ["--set", "stages.chunk.tokens=48", "--set", "stages.chunk.overlap=8"]
 MAPPED = re.compile(rb"^([0-9a-f]{16})-[0-9a-f]{16} ")
 
 
@@ -55,7 +58,7 @@ def executed(program, base):
         if number == 1:
             documents(base / "documents", 8)
         log = base / "log"
-        more = ["--ui", "none", "--format", "json"] if arguments[0] == "run" else []
+        more = [*RUN, *SMALL_CHUNKS] if arguments[0] == "run" else []
         command = ["qemu-x86_64", "-cpu", "max", "-d", "in_asm,page", "-D", log, program, *arguments, *more]
         subprocess.run(command, cwd=base, check=True, stdout=subprocess.DEVNULL)
         start, opens = None, False
