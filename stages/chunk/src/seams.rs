@@ -236,6 +236,19 @@ fn sides(spans: &[(Letter, Letter)], shapes: &[(usize, usize)]) -> (Letters, Let
     (before, after)
 }
 
+/// Whether a part of a text holds a run that [`Seams::divide`] may take apart: where it holds none, the tables need not be made.
+pub(crate) fn has_run(part: &str) -> bool {
+    let (bytes, mut at) = (part.as_bytes(), 0);
+    while let Some(start) = next_wide(bytes, at) {
+        let run = run(bytes, start);
+        if run.len() >= 2 * LETTER {
+            return true;
+        }
+        at = run.end.max(start + 1);
+    }
+    false
+}
+
 /// Whether a text is letters alone that may have seams, with marks between.
 pub(crate) fn is_run(text: &str) -> bool {
     run(text.as_bytes(), 0).end == text.len()

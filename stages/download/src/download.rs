@@ -73,8 +73,8 @@ impl Stage for Download {
 impl Download {
     pub(crate) fn new(config: &DownloadConfig, environment: Environment) -> Result<Self, StageError> {
         let guard = Arc::new(Guard::new(&config.allow.rules(), "allow.").map_err(StageError::fatal)?);
-        let http = Http::new(config, Arc::clone(&guard))?;
-        let stores = Stores::new(config, Arc::clone(&guard), environment)?;
+        let http = Http::new(config, Arc::clone(&guard));
+        let stores = Stores::new(config, Arc::clone(&guard), environment);
         Ok(Self { limits: Limits::of(config), guard, http, stores, archives: Cache::new(), uploads: None })
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use docmill_api::StageError;
-use docmill_net::{FetchError, Guard};
+use docmill_net::{FetchError, Guard, Late};
 use reqwest::header::{
     CONTENT_LENGTH, CONTENT_TYPE, DATE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH,
     LAST_MODIFIED, RETRY_AFTER,
@@ -26,7 +26,7 @@ pub(crate) const KEPT: usize = 256;
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub(crate) struct Http {
-    client: Client,
+    client: Late<Client>,
     guard: Arc<Guard>,
     limits: Limits,
     redirects: u32,
@@ -76,9 +76,10 @@ fn condition(known: &str) -> Option<(HeaderName, HeaderValue)> {
 }
 
 impl Http {
-    pub(crate) fn new(config: &DownloadConfig, guard: Arc<Guard>) -> Result<Self, StageError> {
-        let client = docmill_net::client(&guard, &config.user_agent).map_err(StageError::fatal)?;
-        Ok(Self { client, guard, limits: Limits::of(config), redirects: config.redirects })
+    pub(crate) fn new(config: &DownloadConfig, guard: Arc<Guard>) -> Self {
+        let (checked, user_agent) = (Arc::clone(&guard), config.user_agent.clone());
+        let client = Late::new(move || docmill_net::client(&checked, &user_agent));
+        Self { client, guard, limits: Limits::of(config), redirects: config.redirects }
     }
 
     /// Follows redirects to an answer and reads it; `None` where the server says that the content is what `known` stamped.
@@ -86,7 +87,8 @@ impl Http {
         let condition = known.and_then(condition);
         let is_conditional = condition.is_some();
         let headers: HeaderMap = condition.into_iter().collect();
-        let answer = docmill_net::follow_with(&self.client, &self.guard, url, self.redirects, &headers).await;
+        let client = self.client.get().await.map_err(StageError::fatal)?;
+        let answer = docmill_net::follow_with(client, &self.guard, url, self.redirects, &headers).await;
         let (response, url) = answer.map_err(failure)?;
         if is_conditional && response.status() == StatusCode::NOT_MODIFIED {
             return Ok(None);

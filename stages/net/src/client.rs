@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use reqwest::header::{HeaderMap, LOCATION};
 use reqwest::{Client, ClientBuilder, Response};
+use tokio::sync::OnceCell;
 use url::Url;
 
 use crate::guard::{Guard, Refused};
@@ -72,6 +73,32 @@ impl From<reqwest::Error> for FetchError {
 pub fn client(guard: &Arc<Guard>, user_agent: &str) -> Result<Client, String> {
     let guarded = builder(user_agent).dns_resolver(Arc::new(Resolver::new(Arc::clone(guard))));
     guarded.build().map_err(|error| format!("no HTTP client: {}", chain(&error)))
+}
+
+/// What is made when it is first asked for: a client reads the system's roots of trust, for which whoever asks nobody need not
+/// wait, nor have any.
+pub struct Late<T> {
+    made: OnceCell<T>,
+    make: Arc<dyn Fn() -> Result<T, String> + Send + Sync>,
+}
+
+impl<T: Send + Sync + 'static> Late<T> {
+    /// What `make` makes.
+    pub fn new(make: impl Fn() -> Result<T, String> + Send + Sync + 'static) -> Self {
+        Self { made: OnceCell::new(), make: Arc::new(make) }
+    }
+
+    /// It, made off the event loop if it is not there yet.
+    ///
+    /// # Errors
+    /// Those of making it; the next call tries again.
+    pub async fn get(&self) -> Result<&T, String> {
+        let make = || async {
+            let make = Arc::clone(&self.make);
+            tokio::task::spawn_blocking(move || make()).await.map_err(|error| error.to_string())?
+        };
+        self.made.get_or_try_init(make).await
+    }
 }
 
 /// The same client before it has a guard: for addresses that the operator set.

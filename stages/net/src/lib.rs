@@ -13,6 +13,6 @@ mod guard;
 mod resolver;
 
 pub use address::{Cidr, special};
-pub use client::{CONNECT, FetchError, USER_AGENT, builder, chain, client, follow, follow_with};
+pub use client::{CONNECT, FetchError, Late, USER_AGENT, builder, chain, client, follow, follow_with};
 pub use guard::{Allow, Guard, Refused};
 pub use resolver::Resolver;

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use docmill_api::{Document, Outputs, SourceItem, StageError};
-use docmill_net::{Guard, Resolver};
+use docmill_net::{Guard, Late, Resolver};
 use futures::StreamExt;
 use object_store::path::Path;
 use object_store::{GetOptions, ObjectMeta, ObjectStore};
@@ -31,7 +31,8 @@ const KEPT: usize = 64;
 pub(crate) struct Stores {
     config: DownloadConfig,
     environment: Environment,
-    clients: Clients,
+    guard: Arc<Guard>,
+    clients: Late<Clients>,
     limits: Limits,
     open: Mutex<HashMap<String, Arc<dyn ObjectStore>>>,
 }
@@ -43,35 +44,35 @@ pub(crate) struct Object {
     pub(crate) last_modified: String,
 }
 
+/// An object is what it is, packed or not: a length that counts something else would only confuse.
+fn clients(guard: &Arc<Guard>, user_agent: &str) -> Result<Clients, String> {
+    let build = |client: reqwest::ClientBuilder| {
+        client.no_gzip().build().map_err(|error| format!("no HTTP client: {}", docmill_net::chain(&error)))
+    };
+    let client = || docmill_net::builder(user_agent);
+    Ok(Clients {
+        guarded: build(client().dns_resolver(Arc::new(Resolver::new(Arc::clone(guard)))))?,
+        plain: build(client())?,
+        guard: Arc::clone(guard),
+    })
+}
+
 impl Stores {
-    pub(crate) fn new(
-        config: &DownloadConfig,
-        guard: Arc<Guard>,
-        environment: Environment,
-    ) -> Result<Self, StageError> {
-        // An object is what it is, packed or not: a length that counts something else would only confuse.
-        let build = |client: reqwest::ClientBuilder| {
-            let built = client.no_gzip().build();
-            built.map_err(|error| StageError::fatal(format!("no HTTP client: {}", docmill_net::chain(&error))))
-        };
-        let client = || docmill_net::builder(&config.user_agent);
-        let clients = Clients {
-            guarded: build(client().dns_resolver(Arc::new(Resolver::new(Arc::clone(&guard)))))?,
-            plain: build(client())?,
-            guard,
-        };
+    pub(crate) fn new(config: &DownloadConfig, guard: Arc<Guard>, environment: Environment) -> Self {
+        let (checked, user_agent) = (Arc::clone(&guard), config.user_agent.clone());
+        let clients = Late::new(move || clients(&checked, &user_agent));
         let open = Mutex::new(HashMap::new());
-        Ok(Self { config: config.clone(), environment, clients, limits: Limits::of(config), open })
+        Self { config: config.clone(), environment, guard, clients, limits: Limits::of(config), open }
     }
 
-    fn client(&self, place: &Place) -> Result<Arc<dyn ObjectStore>, StageError> {
-        self.clients.guard.bucket(&place.bucket).map_err(|refused| StageError::rejected(refused.0))?;
+    async fn client(&self, place: &Place) -> Result<Arc<dyn ObjectStore>, StageError> {
+        self.guard.bucket(&place.bucket).map_err(|refused| StageError::rejected(refused.0))?;
+        let clients = self.clients.get().await.map_err(StageError::fatal)?.clone();
         let key = format!("{}://{}", place.scheme, place.bucket);
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = open.get(&key) {
             return Ok(Arc::clone(client));
         }
-        let clients = self.clients.clone();
         let (stores, retry) = (self.config.stores(), docmill_objects::no_retries());
         let client = docmill_objects::open(&place.scheme, &place.bucket, &stores, &self.environment, retry, |asked| {
             Service { clients, asked }
@@ -85,7 +86,7 @@ impl Stores {
 
     /// Reads one object.
     pub(crate) async fn get(&self, place: &Place, key: &Path, name: &str) -> Result<Object, StageError> {
-        let client = self.client(place)?;
+        let client = self.client(place).await?;
         let found = client.get_opts(key, GetOptions::default()).await.map_err(|error| unwrap(&error))?;
         let ObjectMeta { size, e_tag, last_modified, .. } = found.meta.clone();
         let mut collector = Collector::new(self.limits, name.to_owned(), Some(size));
@@ -107,7 +108,7 @@ impl Stores {
         let Target::Listing(prefix, pattern) = &place.target else {
             return Err(StageError::rejected("its location is one object"));
         };
-        let client = self.client(place)?;
+        let client = self.client(place).await?;
         let mut listing = client.list(prefix.as_ref());
         let mut outputs = Outputs::new();
         let mut count: u64 = 0;
