@@ -75,8 +75,8 @@ pub fn client(guard: &Arc<Guard>, user_agent: &str) -> Result<Client, String> {
     guarded.build().map_err(|error| format!("no HTTP client: {}", chain(&error)))
 }
 
-/// What is made when it is first asked for: a client reads the system's roots of trust, for which whoever asks nobody need not
-/// wait, nor have any.
+/// What is made when it is first asked for. A client reads the system's roots of trust, some milliseconds that whoever asks nobody
+/// need not wait.
 pub struct Late<T> {
     made: OnceCell<T>,
     make: Arc<dyn Fn() -> Result<T, String> + Send + Sync>,
