@@ -87,15 +87,12 @@ impl Seams {
     /// Takes `text[part]`, which begins and ends where pieces do, apart.
     pub(crate) fn divide(&self, text: &str, part: Range<usize>, mut each: impl FnMut(Part)) {
         let bytes = &text.as_bytes()[..part.end];
-        let (mut open, mut at) = (part.start, part.start);
-        while let Some(start) = next_wide(bytes, at) {
-            let run = run(bytes, start);
-            at = run.end.max(start + 1);
+        let mut open = part.start;
+        for run in runs(bytes, part.start) {
             let ends = run.end == part.end || is_cut(text, run.end);
-            if run.len() < 2 * LETTER || !(ends || begins_anew(&bytes[part.start..start])) {
-                continue;
+            if ends || begins_anew(&bytes[part.start..run.start]) {
+                open = self.divide_run(bytes, open, run, ends, &mut each);
             }
-            open = self.divide_run(bytes, open, run, ends, &mut each);
         }
         if open < part.end {
             each(Part::Text(open..part.end));
@@ -238,15 +235,22 @@ fn sides(spans: &[(Letter, Letter)], shapes: &[(usize, usize)]) -> (Letters, Let
 
 /// Whether a part of a text holds a run that [`Seams::divide`] may take apart: where it holds none, the tables need not be made.
 pub(crate) fn has_run(part: &str) -> bool {
-    let (bytes, mut at) = (part.as_bytes(), 0);
-    while let Some(start) = next_wide(bytes, at) {
-        let run = run(bytes, start);
-        if run.len() >= 2 * LETTER {
-            return true;
+    runs(part.as_bytes(), 0).next().is_some()
+}
+
+/// The runs of two letters or more from `from` on.
+fn runs(bytes: &[u8], from: usize) -> impl Iterator<Item = Range<usize>> {
+    let mut at = from;
+    std::iter::from_fn(move || {
+        while let Some(start) = next_wide(bytes, at) {
+            let run = run(bytes, start);
+            at = run.end.max(start + 1);
+            if run.len() >= 2 * LETTER {
+                return Some(run);
+            }
         }
-        at = run.end.max(start + 1);
-    }
-    false
+        None
+    })
 }
 
 /// Whether a text is letters alone that may have seams, with marks between.
