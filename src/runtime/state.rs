@@ -7,7 +7,7 @@ use std::path::Path;
 /// Held while a process writes a state directory; given up when dropped, and by the system when the process ends.
 #[derive(Debug)]
 pub struct StateLock {
-    _file: File,
+    file: File,
 }
 
 /// Why a state directory cannot be written.
@@ -61,7 +61,16 @@ impl StateLock {
             .and_then(|()| file.seek(SeekFrom::Start(0)).map(drop))
             .and_then(|()| write!(file, "{}", std::process::id()));
         written.map_err(unusable)?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
+    }
+}
+
+impl Drop for StateLock {
+    /// Said, and not left to the closing of the file: a process that is being started has, until it is another program,
+    /// the same open file, and the lock with it.
+    fn drop(&mut self) {
+        // What cannot be said is done when the file is closed.
+        let _ = self.file.unlock();
     }
 }
 
@@ -76,8 +85,10 @@ mod tests {
         let held = StateLock::take(&state).expect("nobody holds it");
         let refused = StateLock::take(&state).expect_err("it is held").to_string();
         assert!(refused.starts_with(&format!("process {} already runs", std::process::id())), "{refused}");
+        let inherited = held.file.try_clone().expect("a process being started has the file open as well");
         drop(held);
         StateLock::take(&state).expect("it was given up");
+        drop(inherited);
         let file = directory.path().join("file");
         fs::write(&file, "").expect("written");
         assert!(matches!(StateLock::take(&file), Err(StateError::Unusable { .. })));

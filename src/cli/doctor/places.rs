@@ -54,7 +54,12 @@ fn holder(directory: &Path) -> Option<String> {
             let read = file.by_ref().take(32).read_to_string(&mut pid);
             Some(pid.trim().to_owned()).filter(|pid| read.is_ok() && !pid.is_empty()).or(Some("unknown".to_owned()))
         }
-        Ok(()) | Err(TryLockError::Error(_)) => None,
+        Ok(()) => {
+            // Said for the sake of processes being started, which have the same open file for a moment.
+            let _ = file.unlock();
+            None
+        }
+        Err(TryLockError::Error(_)) => None,
     }
 }
 

@@ -10,7 +10,7 @@ use docmill_api::StageError;
 /// Held while a sink writes; given up when dropped, and by the system when the process ends.
 #[derive(Debug)]
 pub(crate) struct StoreLock {
-    _file: File,
+    file: File,
 }
 
 impl StoreLock {
@@ -38,6 +38,15 @@ impl StoreLock {
             .and_then(|()| opened.seek(SeekFrom::Start(0)).map(drop))
             .and_then(|()| write!(opened, "{}", std::process::id()));
         written.map_err(unusable)?;
-        Ok(Self { _file: opened })
+        Ok(Self { file: opened })
+    }
+}
+
+impl Drop for StoreLock {
+    /// Said, and not left to the closing of the file: a process that is being started has, until it is another program,
+    /// the same open file, and the lock with it.
+    fn drop(&mut self) {
+        // What cannot be said is done when the file is closed.
+        let _ = self.file.unlock();
     }
 }

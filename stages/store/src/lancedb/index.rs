@@ -101,9 +101,12 @@ pub(super) async fn bring_up_to_date(table: &Table, dimensions: usize) -> Result
     crash_point("lancedb", "compacted");
     if rows > 0 {
         let indexes = table.list_indices().await?;
-        cover_text(table, text_index(&indexes)).await?;
-        cover_documents(table, &indexes, rows).await?;
-        cover_vectors(table, &indexes, rows, vector_index_from(dimensions)).await?;
+        // Beside each other: each of them has stretches that take one CPU alone.
+        tokio::try_join!(
+            cover_text(table, text_index(&indexes)),
+            cover_documents(table, &indexes, rows),
+            cover_vectors(table, &indexes, rows, vector_index_from(dimensions)),
+        )?;
     }
     crash_point("lancedb", "indexed");
     Ok(())
