@@ -6,20 +6,23 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The program in the same target directory as the bench, or the one that `DOCMILL_PROGRAM` names.
+/// The program in the same target directory as the bench, or the one that `DOCMILL_PROGRAM` names. A bench lies beside it
+/// or in a directory below.
 pub(crate) fn path() -> PathBuf {
     if let Some(named) = std::env::var_os("DOCMILL_PROGRAM") {
         return named.into();
     }
     let bench = std::env::current_exe().unwrap();
-    let program = bench.ancestors().nth(2).unwrap().join("docmill");
+    let directory = bench.parent().unwrap();
+    let profile = if directory.ends_with("deps") { directory.parent().unwrap() } else { directory };
+    let program = profile.join("docmill");
     assert!(program.exists(), "no `{}`: run `cargo build --release` first", program.display());
     program
 }
 
 /// `docmill run` in this directory, with the default pipeline, whose state stays there.
 pub(crate) fn command(base: &Path, inputs: &[&str]) -> Command {
-    fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/pipeline.toml"), base.join("pipeline.toml")).unwrap();
+    fs::write(base.join("pipeline.toml"), include_str!("../../pipeline.toml")).unwrap();
     let mut command = Command::new(path());
     command.current_dir(base).args(["run", "--ui", "none", "--format", "json"]).args(inputs);
     command

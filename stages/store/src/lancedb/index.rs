@@ -172,15 +172,16 @@ pub(super) async fn compact(table: &Table, rows: u64) -> Result<()> {
 }
 
 pub(super) async fn merge_fragments(table: &Table, target: usize, how: How) -> Result<()> {
-    let mode = match how {
-        How::Anew => "reencode",
-        How::Copied => "try_binary_copy",
+    // Rows that are decoded take memory: one fragment at a time. Of copied ones, one is read while another is written.
+    let (mode, at_once) = match how {
+        How::Anew => ("reencode", 1),
+        How::Copied => ("try_binary_copy", 2),
     };
     let options = CompactionOptions {
         target_rows_per_fragment: target,
         max_bytes_per_file: Some(512 << 20),
-        // One fragment at a time, in small batches, so that memory does not follow the size of the table.
-        num_threads: Some(1),
+        num_threads: Some(at_once),
+        // In small batches, so that memory does not follow the size of the table.
         batch_size: Some(1_024),
         io_buffer_size: Some(64 << 20),
         // By its name: the type is not among those that LanceDB passes on.
