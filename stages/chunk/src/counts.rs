@@ -14,7 +14,7 @@ use crate::tokenizer::{EndlessWords, Segment, Tokenizer, segment};
 /// The token ends of one part of a text.
 pub(crate) struct Counts {
     tokenizer: Tokenizer,
-    /// Ascending; of the part between what was forgotten and `encoded`.
+    /// Ascending; of the part between what was forgotten, as soon as that is the greater half of them, and `encoded`.
     ends: Vec<usize>,
     /// Where the next segment begins.
     encoded: usize,
@@ -72,9 +72,14 @@ impl Counts {
         self.work.get()
     }
 
-    /// Makes `part` of the text countable, and nothing before it. Parts may overlap; they begin in ascending order.
+    /// Makes `part` of the text countable; what is before it may be forgotten. Parts may overlap; they begin in ascending
+    /// order.
     pub(crate) fn cover(&mut self, text: &str, part: Range<usize>) {
-        self.ends.drain(..self.ends.partition_point(|&end| end <= part.start));
+        let behind = self.upto(part.start);
+        // What was found ahead may be far more than a part: not all of it is moved for each.
+        if behind > self.ends.len() / 2 {
+            self.ends.drain(..behind);
+        }
         self.forced.retain(|&cut| cut > part.start);
         self.encoded = self.encoded.max(part.start);
         while self.encoded < part.end {

@@ -45,8 +45,40 @@ impl Hash {
     }
 }
 
+/// The first eight bytes of a piece or a word as a number; zeros stand for those that a shorter one does not have, which no
+/// word has within.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Head(u64);
+
+impl Head {
+    /// Of the first `length` bytes of a buffer.
+    #[inline]
+    pub(crate) fn of(buffer: &[u8], length: usize) -> Self {
+        let bytes = match buffer.first_chunk() {
+            Some(first) => u64::from_le_bytes(*first),
+            None => buffer.iter().rev().fold(0, |number, &byte| number << 8 | u64::from(byte)),
+        };
+        Self(bytes).first(length)
+    }
+
+    /// Of a word of which only `length` bytes are left.
+    #[inline]
+    fn first(self, length: usize) -> Self {
+        match length {
+            0 => Self(0),
+            1..HEAD => Self(self.0 & (u64::MAX >> (64 - 8 * length))),
+            _ => self,
+        }
+    }
+}
+
+/// How many bytes a head has.
+const HEAD: usize = 8;
+
 #[derive(Clone, Copy)]
 struct Slot {
+    /// So that where a shorter piece is kept needs not be looked up to know whether it is the word.
+    head: Head,
     tag: u32,
     id: u32,
 }
@@ -75,7 +107,7 @@ impl Vocabulary {
             *ordered.get_mut(id as usize).ok_or_else(|| format!("piece `{piece}` has id {id}"))? = Some(piece);
         }
         let mut vocabulary = Self {
-            slots: vec![Slot { tag: 0, id: EMPTY }; SLOTS].into_boxed_slice(),
+            slots: vec![Slot { head: Head(0), tag: 0, id: EMPTY }; SLOTS].into_boxed_slice(),
             starts: Vec::with_capacity(pieces.len() + 1),
             text: Vec::new(),
             longest: 0,
@@ -97,6 +129,9 @@ impl Vocabulary {
         if bytes.is_empty() || bytes.len() > LONGEST {
             return Err(format!("piece `{piece}` has {} bytes", bytes.len()));
         }
+        if bytes.contains(&0) {
+            return Err(format!("piece `{}` has a zero within", piece.escape_debug()));
+        }
         let hash = bytes.iter().fold(seed, |hash, &byte| hash.with(byte));
         let id = self.starts.len() as u32;
         self.starts.push(self.text.len() as u32);
@@ -106,7 +141,7 @@ impl Vocabulary {
         while self.slots[at].id != EMPTY {
             at = (at + 1) % SLOTS;
         }
-        self.slots[at] = Slot { tag: hash.tag(), id };
+        self.slots[at] = Slot { head: Head::of(bytes, bytes.len()), tag: hash.tag(), id };
         Ok(())
     }
 
@@ -117,14 +152,16 @@ impl Vocabulary {
 
     /// The id of a piece, if it is one.
     #[inline]
-    fn find(&self, bytes: &[u8], hash: Hash) -> Option<u32> {
+    fn find(&self, bytes: &[u8], head: Head, hash: Hash) -> Option<u32> {
         let mut at = hash.slot();
         loop {
             let slot = self.slots[at];
             if slot.id == EMPTY {
                 return None;
             }
-            if slot.tag == hash.tag() && self.piece(slot.id) == bytes {
+            let same = slot.tag == hash.tag() && slot.head == head;
+            // One byte less than a head has, and a zero is at its end: a piece with that head is as long.
+            if same && (bytes.len() < HEAD || self.piece(slot.id) == bytes) {
                 return Some(slot.id);
             }
             at = (at + 1) % SLOTS;
@@ -138,11 +175,11 @@ impl Vocabulary {
     }
 
     /// Appends the ids of the pieces that make up a word, always the longest that fits first; [`UNKNOWN`] alone where
-    /// they do not make up all of it. `hash` is that of the whole word.
+    /// they do not make up all of it. `head` and `hash` are those of the whole word.
     #[inline]
-    pub(crate) fn cut(&self, word: &[u8], hash: Hash, ids: &mut Vec<u32>) {
+    pub(crate) fn cut(&self, word: &[u8], head: Head, hash: Hash, ids: &mut Vec<u32>) {
         if word.len() <= self.longest
-            && let Some(id) = self.find(word, hash)
+            && let Some(id) = self.find(word, head, hash)
         {
             ids.push(id);
         } else {
@@ -168,6 +205,7 @@ impl Vocabulary {
 
     fn longest_prefix(&self, text: &[u8], seed: Hash) -> Option<(u32, usize)> {
         let most = text.len().min(self.longest);
+        let head = Head::of(text, most);
         let mut hashes = [seed; LONGEST];
         let mut hash = seed;
         for (slot, &byte) in hashes.iter_mut().zip(&text[..most]) {
@@ -175,7 +213,10 @@ impl Vocabulary {
             *slot = hash;
         }
         // A piece ends where a character does, so a prefix that cuts one is never found.
-        (1..=most).rev().find_map(|length| Some((self.find(&text[..length], hashes[length - 1])?, length)))
+        (1..=most).rev().find_map(|length| {
+            let id = self.find(&text[..length], head.first(length), hashes[length - 1])?;
+            Some((id, length))
+        })
     }
 }
 
@@ -188,7 +229,12 @@ mod tests {
         let vocabulary = Vocabulary::new(&numbered).unwrap();
         let mut ids = vec![99];
         let hash = word.bytes().fold(Hash::START, Hash::with);
-        vocabulary.cut(word.as_bytes(), hash, &mut ids);
+        // As the word is read: into a buffer in which others were before.
+        let mut buffer = [b'~'; 64];
+        buffer[..word.len()].copy_from_slice(word.as_bytes());
+        let head = Head::of(&buffer, word.len());
+        assert_eq!(head, Head::of(word.as_bytes(), word.len()));
+        vocabulary.cut(word.as_bytes(), head, hash, &mut ids);
         ids.split_off(1)
     }
 
@@ -201,6 +247,19 @@ mod tests {
         assert_eq!(cut(&pieces, "able"), [7], "not the piece that continues a word");
         assert_eq!(cut(&pieces, "ableun"), [UNKNOWN], "what was found before goes as well");
         assert_eq!(cut(&pieces, "xable"), [UNKNOWN]);
+    }
+
+    #[test]
+    fn words_that_begin_alike_are_told_apart_whatever_their_length() {
+        let word = "abcdefghijk";
+        let pieces: Vec<&str> = ["[PAD]", "[UNK]"].into_iter().chain((1..=10).map(|length| &word[..length])).collect();
+        for length in 1..=10 {
+            assert_eq!(cut(&pieces, &word[..length]), [length as u32 + 1]);
+            let mut without = pieces.clone();
+            without[length + 1] = "[NONE]";
+            assert_eq!(cut(&without, &word[..length]), [UNKNOWN], "{length}");
+        }
+        assert_eq!(cut(&pieces, word), [UNKNOWN]);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use unicode_normalization::char::decompose_canonical;
 
 use crate::unicode::{self, Class, Classes};
-use crate::vocabulary::{Hash, UNKNOWN, Vocabulary};
+use crate::vocabulary::{Hash, Head, UNKNOWN, Vocabulary};
 
 /// A word of more characters than this is unknown as a whole (`max_input_chars_per_word` in the tokenizer's file).
 const LONGEST_WORD: usize = 100;
@@ -201,7 +201,7 @@ impl<'a> Word<'a> {
 
     /// Adds a word of one byte, between words.
     fn single(&mut self, byte: u8) {
-        self.vocabulary.cut(&[byte], Hash::START.with(byte), self.ids);
+        self.vocabulary.cut(&[byte], Head::of(&[byte], 1), Hash::START.with(byte), self.ids);
     }
 
     /// Ends the word, if there is one.
@@ -213,7 +213,8 @@ impl<'a> Word<'a> {
         if self.characters > LONGEST_WORD {
             self.ids.push(UNKNOWN);
         } else {
-            self.vocabulary.cut(&self.bytes[..self.length], self.hash, self.ids);
+            let head = Head::of(&self.bytes, self.length);
+            self.vocabulary.cut(&self.bytes[..self.length], head, self.hash, self.ids);
         }
         self.length = 0;
         self.characters = 0;
