@@ -14,7 +14,7 @@ use crate::tokenizer::{EndlessWords, Segment, Tokenizer, segment};
 /// The token ends of one part of a text.
 pub(crate) struct Counts {
     tokenizer: Tokenizer,
-    /// Ascending; of the part between what was forgotten, as soon as that is the greater half of them, and `encoded`.
+    /// Ascending; of the part between what was forgotten, as soon as that is a quarter of them, and `encoded`.
     ends: Vec<usize>,
     /// Where the next segment begins.
     encoded: usize,
@@ -77,7 +77,7 @@ impl Counts {
     pub(crate) fn cover(&mut self, text: &str, part: Range<usize>) {
         let behind = self.upto(part.start);
         // What was found ahead may be far more than a part: not all of it is moved for each.
-        if behind > self.ends.len() / 2 {
+        if behind > self.ends.len() / 4 {
             self.ends.drain(..behind);
         }
         self.forced.retain(|&cut| cut > part.start);

@@ -6,6 +6,7 @@
 use std::sync::OnceLock;
 
 use docmill_api::{Embedding, StageError};
+use fearless_simd::{Level, Simd, dispatch};
 use safetensors::{Dtype, SafeTensors};
 
 use crate::vocabulary::UNKNOWN;
@@ -34,6 +35,7 @@ const ROWS_A_SUM: usize = 255;
 pub struct Model {
     tokenizer: Tokenizer,
     rows: &'static [[u8; DIMENSIONS]],
+    level: Level,
 }
 
 /// Room that embedding one text after another uses again.
@@ -78,7 +80,7 @@ impl Model {
             return Err(format!("`model.safetensors` holds {shape:?} of {dtype:?}, not {expected:?} of I8"));
         }
         let (rows, _) = tensor.data().as_chunks();
-        Ok(Self { tokenizer, rows })
+        Ok(Self { tokenizer, rows, level: Level::new() })
     }
 
     /// Writes the vector of a text: the mean of its tokens' rows, brought to length 1.
@@ -101,22 +103,30 @@ impl Model {
         }
     }
 
-    /// Adds up rows. Sixteen bits at a time as long as they hold, which is what a vector unit does best.
+    /// Adds up rows, with the widest vectors that this processor has.
     fn sum(&self, ids: &[u32]) -> [i32; DIMENSIONS] {
-        let mut sums = [0_i32; DIMENSIONS];
-        for group in ids.chunks(ROWS_A_SUM) {
-            let mut partial = [0_i16; DIMENSIONS];
-            for &id in group {
-                for (sum, &byte) in partial.iter_mut().zip(&self.rows[id as usize]) {
-                    *sum += i16::from(byte.cast_signed());
-                }
-            }
-            for (sum, part) in sums.iter_mut().zip(partial) {
-                *sum += i32::from(part);
+        dispatch!(self.level, simd => add_up(simd, self.rows, ids))
+    }
+}
+
+/// Sixteen bits at a time as long as they hold, which is what a vector unit does best. The compiler makes vectors of it,
+/// of the width that the caller's kind of processor has: what is told apart by `S` is nothing else.
+#[expect(clippy::inline_always, reason = "only what is inlined is compiled for the processor that was found")]
+#[inline(always)]
+fn add_up<S: Simd>(_: S, rows: &[[u8; DIMENSIONS]], ids: &[u32]) -> [i32; DIMENSIONS] {
+    let mut sums = [0_i32; DIMENSIONS];
+    for group in ids.chunks(ROWS_A_SUM) {
+        let mut partial = [0_i16; DIMENSIONS];
+        for &id in group {
+            for (sum, &byte) in partial.iter_mut().zip(&rows[id as usize]) {
+                *sum += i16::from(byte.cast_signed());
             }
         }
-        sums
+        for (sum, part) in sums.iter_mut().zip(partial) {
+            *sum += i32::from(part);
+        }
     }
+    sums
 }
 
 /// The first so many characters.
@@ -143,7 +153,7 @@ mod tests {
         }
         let worst = vec![0_u32; 600];
         let rows: &'static [[u8; DIMENSIONS]] = &[[0x80; DIMENSIONS]];
-        let lowest = Model { tokenizer: Tokenizer::read(TOKENIZER).unwrap(), rows };
+        let lowest = Model { tokenizer: Tokenizer::read(TOKENIZER).unwrap(), rows, level: Level::new() };
         assert_eq!(lowest.sum(&worst), [-128 * 600; DIMENSIONS]);
     }
 

@@ -99,7 +99,7 @@ impl Tokenizer {
                             None => word.single(byte),
                         }
                     }
-                    lowered => word.push_byte(lowered),
+                    _ => at = word.push_run(bytes, at - 1),
                 }
             } else {
                 let character = text[at..].chars().next().unwrap_or(char::REPLACEMENT_CHARACTER);
@@ -174,13 +174,31 @@ impl<'a> Word<'a> {
         Self { vocabulary, ids, bytes: [0; WORD_BYTES], length: 0, characters: 0, hash: Hash::START }
     }
 
-    /// Adds an ASCII character. Of a word that is too long only the length goes on growing.
+    /// Adds the ASCII characters of a word from `at` on and tells where they end. Of a word that is too long only the length
+    /// goes on growing.
     #[inline]
-    fn push_byte(&mut self, byte: u8) {
-        self.characters += 1;
-        if self.characters <= LONGEST_WORD {
-            self.append(byte);
+    fn push_run(&mut self, text: &[u8], at: usize) -> usize {
+        let lowered = |&byte: &u8| ASCII.get(usize::from(byte)).copied().filter(|&lowered| lowered > PUNCTUATION);
+        let room = LONGEST_WORD.saturating_sub(self.characters);
+        let buffer = &mut self.bytes[self.length..];
+        // Kept out of memory while the run lasts.
+        let (mut length, mut hash) = (0, self.hash);
+        let run = text[at..].iter().map_while(lowered);
+        for (place, lowered) in buffer.iter_mut().take(room).zip(run) {
+            *place = lowered;
+            hash = hash.with(lowered);
+            length += 1;
         }
+        self.hash = hash;
+        self.length += length;
+        self.characters += length;
+        let end = at + length;
+        if length < room {
+            return end;
+        }
+        let beyond = text[end..].iter().map_while(lowered).count();
+        self.characters += beyond;
+        end + beyond
     }
 
     fn push(&mut self, character: char) {
