@@ -41,6 +41,7 @@ TOOLS = {
     "LangChain": ("langchain", "langchain_loaders.py", [], {"one", "many", "pdf"}),
     "Kreuzberg": ("kreuzberg", "kreuzberg_pipeline.py", [], {"one", "five", "many", "pdf"}),
     "Haystack": ("haystack", "haystack_pipeline.py", [], {"one", "many", "pdf"}),
+    "Swiftide": ("swiftide", None, [], {"one", "five", "many"}),
 }
 # How far outputs may differ and still be called the same work: splitters and PDF readers differ by some.
 TOKENS = 0.2
@@ -61,7 +62,9 @@ def arguments():
 
 
 def install(cache, name):
-    """The environment of a tool, made where it is missing or its pins have changed."""
+    """What runs the scripts of a tool, or the tool itself: made where it is missing or its pins have changed."""
+    if name == "swiftide":
+        return build(cache / name)
     place, pins = cache / name, HERE / "requirements" / f"{name}.txt"
     mark = place / "pins.txt"
     if not mark.exists() or mark.read_text() != pins.read_text():
@@ -71,6 +74,14 @@ def install(cache, name):
         subprocess.run([place / "bin" / "python", "-m", "pip", "install", "-q", "-r", pins], check=True)
         mark.write_text(pins.read_text())
     return place / "bin" / "python"
+
+
+def build(place):
+    """The one tool that is not Python, built from its locked sources; what is built already is not built again."""
+    print("building swiftide, which takes as long as docmill where it was not built before ...", file=sys.stderr)
+    command = ["cargo", "build", "--quiet", "--release", "--locked", "--target-dir", place]
+    subprocess.run(command, cwd=HERE / "swiftide", check=True)
+    return place / "release" / "swiftide-pipeline"
 
 
 def model(cache):
@@ -117,11 +128,12 @@ def run_docmill(program, documents, directory):
     return {"wall": wall, "cpu": cpu, "memory": report["peak_rss_bytes"] / 1e6, "made": made}
 
 
-def run_tool(python, script, more, documents, directory, environment, model):
-    command = [python, HERE / "tools" / script, "--input", documents, "--store", directory / "lance", "--model", model, *more]
+def run_tool(runner, script, more, documents, directory, environment, model):
+    begin = [runner, HERE / "tools" / script] if script else [runner]
+    command = [*begin, "--input", documents, "--store", directory / "lance", "--model", model, *more]
     code, wall, cpu, memory, said, wrong = measure(command, directory, environment)
     if code != 0:
-        raise SystemExit(f"{script} ended with {code}: {wrong[-2000:]}")
+        raise SystemExit(f"{script or runner.name} ended with {code}: {wrong[-2000:]}")
     return {"wall": wall, "cpu": cpu, "memory": memory, "made": json.loads(said.splitlines()[-1])}
 
 
@@ -160,7 +172,7 @@ def main():
     tools = {name: tool for name, tool in TOOLS.items()
              if not options.tools or any(name.startswith(wanted) for wanted in options.tools.split(","))}
     environments = sorted({tool[0] for tool in tools.values()} | {"llamaindex"})
-    pythons = {name: install(options.cache, name) for name in environments}
+    runners = {name: install(options.cache, name) for name in environments}
     if options.install:
         return
     program = shutil.which(options.docmill)
@@ -181,7 +193,7 @@ def main():
                         one = run_docmill(program, documents, directory)
                     else:
                         environment_name, script, more, _ = tools[name]
-                        one = run_tool(pythons[environment_name], script, more, documents, directory, environment,
+                        one = run_tool(runners[environment_name], script, more, documents, directory, environment,
                                        files)
                 results[name].append(one)
                 print(f"{case} {number + 1}/{options.runs} {name}: {one['wall']:.2f} s", file=sys.stderr)

@@ -1,7 +1,7 @@
 //! What each stage uses, against the least that its work takes: the same documents, the same machine, a minute apart.
 //!
 //! ```text
-//! cargo build --release && cargo run --release -p docmill-limits [-- FILES]
+//! cargo build --release -p docmill -p docmill-limits && target/release/docmill-limits [FILES]
 //! ```
 //!
 //! FILES text files of 10 MB, ten where it is not said, go through the released program with the default pipeline, whose report has
