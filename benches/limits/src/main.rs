@@ -6,7 +6,7 @@
 //!
 //! FILES text files of 10 MB, ten where it is not said, go through the released program with the default pipeline, whose report has
 //! the CPU time of each stage. Then the least is measured, in CPU seconds of this process as well: reading the files, encoding
-//! their text once, fetching and adding a row of the model for each word, and LanceDB alone with as many rows of as many
+//! their text once, fetching a row of the model for each word, and LanceDB alone with as many rows of as many
 //! bytes, which it is handed from memory in one call, with the same full-text index, built in one go. Prints a table in Markdown.
 #![expect(clippy::unwrap_used, clippy::print_stdout, clippy::cast_precision_loss, reason = "a bench")]
 
@@ -68,7 +68,7 @@ fn main() {
     };
     row("parse", parse, read, "files read from the page cache, looked at for UTF-8");
     row("chunk", chunk, encode, "one pass of the encoder");
-    row("embed", embed, model, "a row of 256 bytes fetched and added for each word, none looked up");
+    row("embed", embed, model, "a row of 256 bytes fetched for each word, none looked up");
     row("writing, indexing, the engine", rest, store, "LanceDB alone: one write, one full-text index");
     row("all of it", whole, least, "the sum of these");
     println!("\nThe bytes of the rows to a file, and nothing else: {:.2} ms a MB.", 1e3 * plain / megabytes);
