@@ -101,12 +101,14 @@ pub(super) async fn bring_up_to_date(table: &Table, dimensions: usize) -> Result
     crash_point("lancedb", "compacted");
     if rows > 0 {
         let indexes = table.list_indices().await?;
-        // Beside each other: each of them has stretches that take one CPU alone.
-        tokio::try_join!(
+        // Beside each other: each of them has stretches that take one CPU alone. All are waited for where one fails: none is
+        // to commit after that.
+        let (text, documents, vectors) = tokio::join!(
             cover_text(table, text_index(&indexes)),
             cover_documents(table, &indexes, rows),
             cover_vectors(table, &indexes, rows, vector_index_from(dimensions)),
-        )?;
+        );
+        text.and(documents).and(vectors)?;
     }
     crash_point("lancedb", "indexed");
     Ok(())
