@@ -1,7 +1,8 @@
 //! The model's vocabulary: which pieces a word is made of.
 //!
 //! A hash table of its own rather than `HashMap`: a longest match asks for every prefix of a word, and here one pass
-//! over the word gives the hashes of all of them. Knows pieces and ids; nothing of Unicode, nothing of vectors.
+//! over the word gives the hashes of all of them; most words have eight bytes at most, which are hashed at once. Knows pieces
+//! and ids; nothing of Unicode, nothing of vectors.
 
 use std::collections::HashMap;
 
@@ -20,20 +21,32 @@ const EMPTY: u32 = u32::MAX;
 /// Longest piece that the table holds, in bytes. The longest of the model has 18.
 pub(crate) const LONGEST: usize = 32;
 
-/// An FNV-1a hash that grows by a byte at a time.
+/// Of a beginning's head, and then grown by a byte at a time, as FNV-1a does.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Hash(u64);
+struct Hash(u64);
 
 impl Hash {
-    /// Of the empty beginning of a word.
-    pub(crate) const START: Self = Self(0xcbf2_9ce4_8422_2325);
-    /// Of the empty beginning of a piece within a word: another one, so that `##able` is not `able`.
-    const WITHIN: Self = Self(0x8422_2325_cbf2_9ce4);
+    /// What the hash of a word's beginning is made with.
+    const START: u64 = 0xcbf2_9ce4_8422_2325;
+    /// And that of a piece within a word: another one, so that `##able` is not `able`.
+    const WITHIN: u64 = 0x8422_2325_cbf2_9ce4;
+
+    /// Of a beginning of [`HEAD`] bytes at most.
+    #[inline]
+    fn of(seed: u64, head: Head) -> Self {
+        let product = u128::from(head.0 ^ seed) * 0x9e37_79b9_7f4a_7c15;
+        Self((product as u64) ^ (product >> 64) as u64)
+    }
 
     /// Of what it stands for with another byte at the end.
-    #[inline]
-    pub(crate) fn with(self, byte: u8) -> Self {
+    fn with(self, byte: u8) -> Self {
         Self((self.0 ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
+    }
+
+    /// Of all of these bytes, which begin with `head`.
+    #[inline]
+    fn whole(seed: u64, bytes: &[u8], head: Head) -> Self {
+        bytes.iter().skip(HEAD).fold(Self::of(seed, head), |hash, &byte| hash.with(byte))
     }
 
     fn slot(self) -> usize {
@@ -59,6 +72,12 @@ impl Head {
             None => buffer.iter().rev().fold(0, |number, &byte| number << 8 | u64::from(byte)),
         };
         Self(bytes).first(length)
+    }
+
+    /// The bytes, and zeros behind a word of fewer.
+    #[inline]
+    pub(crate) fn bytes(self) -> [u8; HEAD] {
+        self.0.to_le_bytes()
     }
 
     /// Of a word of which only `length` bytes are left.
@@ -132,7 +151,8 @@ impl Vocabulary {
         if bytes.contains(&0) {
             return Err(format!("piece `{}` has a zero within", piece.escape_debug()));
         }
-        let hash = bytes.iter().fold(seed, |hash, &byte| hash.with(byte));
+        let head = Head::of(bytes, bytes.len());
+        let hash = Hash::whole(seed, bytes, head);
         let id = self.starts.len() as u32;
         self.starts.push(self.text.len() as u32);
         self.text.extend_from_slice(bytes);
@@ -141,7 +161,7 @@ impl Vocabulary {
         while self.slots[at].id != EMPTY {
             at = (at + 1) % SLOTS;
         }
-        self.slots[at] = Slot { head: Head::of(bytes, bytes.len()), tag: hash.tag(), id };
+        self.slots[at] = Slot { head, tag: hash.tag(), id };
         Ok(())
     }
 
@@ -175,11 +195,11 @@ impl Vocabulary {
     }
 
     /// Appends the ids of the pieces that make up a word, always the longest that fits first; [`UNKNOWN`] alone where
-    /// they do not make up all of it. `head` and `hash` are those of the whole word.
+    /// they do not make up all of it. `head` is that of the whole word.
     #[inline]
-    pub(crate) fn cut(&self, word: &[u8], head: Head, hash: Hash, ids: &mut Vec<u32>) {
+    pub(crate) fn cut(&self, word: &[u8], head: Head, ids: &mut Vec<u32>) {
         if word.len() <= self.longest
-            && let Some(id) = self.find(word, head, hash)
+            && let Some(id) = self.find(word, head, Hash::whole(Hash::START, word, head))
         {
             ids.push(id);
         } else {
@@ -203,18 +223,20 @@ impl Vocabulary {
         }
     }
 
-    fn longest_prefix(&self, text: &[u8], seed: Hash) -> Option<(u32, usize)> {
+    fn longest_prefix(&self, text: &[u8], seed: u64) -> Option<(u32, usize)> {
         let most = text.len().min(self.longest);
         let head = Head::of(text, most);
-        let mut hashes = [seed; LONGEST];
-        let mut hash = seed;
-        for (slot, &byte) in hashes.iter_mut().zip(&text[..most]) {
+        let mut hash = Hash::of(seed, head);
+        let mut beyond = [hash; LONGEST];
+        for (slot, &byte) in beyond.iter_mut().zip(&text[..most]).skip(HEAD) {
             hash = hash.with(byte);
             *slot = hash;
         }
         // A piece ends where a character does, so a prefix that cuts one is never found.
         (1..=most).rev().find_map(|length| {
-            let id = self.find(&text[..length], head.first(length), hashes[length - 1])?;
+            let head = head.first(length);
+            let hash = if length > HEAD { beyond[length - 1] } else { Hash::of(seed, head) };
+            let id = self.find(&text[..length], head, hash)?;
             Some((id, length))
         })
     }
@@ -228,13 +250,12 @@ mod tests {
         let numbered = pieces.iter().enumerate().map(|(id, piece)| ((*piece).to_owned(), id as u32)).collect();
         let vocabulary = Vocabulary::new(&numbered).unwrap();
         let mut ids = vec![99];
-        let hash = word.bytes().fold(Hash::START, Hash::with);
         // As the word is read: into a buffer in which others were before.
         let mut buffer = [b'~'; 64];
         buffer[..word.len()].copy_from_slice(word.as_bytes());
         let head = Head::of(&buffer, word.len());
         assert_eq!(head, Head::of(word.as_bytes(), word.len()));
-        vocabulary.cut(word.as_bytes(), head, hash, &mut ids);
+        vocabulary.cut(word.as_bytes(), head, &mut ids);
         ids.split_off(1)
     }
 

@@ -10,8 +10,9 @@ use std::collections::HashMap;
 use serde::Deserialize;
 use unicode_normalization::char::decompose_canonical;
 
-use crate::unicode::{self, Class, Classes};
-use crate::vocabulary::{Hash, Head, UNKNOWN, Vocabulary};
+use crate::ascii::{self, CONTROL, PUNCTUATION, SPACE};
+use crate::unicode::{Class, Classes};
+use crate::vocabulary::{Head, UNKNOWN, Vocabulary};
 
 /// A word of more characters than this is unknown as a whole (`max_input_chars_per_word` in the tokenizer's file).
 const LONGEST_WORD: usize = 100;
@@ -21,28 +22,6 @@ const WORD_BYTES: usize = 4 * LONGEST_WORD;
 
 /// The tokens that the reference finds in a text by their very spelling, before anything else, with their ids.
 const LITERALS: [(&[u8], u32); 2] = [(b"[PAD]", 0), (b"[UNK]", UNKNOWN)];
-
-/// What an ASCII byte is in [`ASCII`] where it is no part of a word. A part of a word stands there lowered, and is
-/// greater than all of these.
-const SPACE: u8 = 0;
-const CONTROL: u8 = 1;
-const PUNCTUATION: u8 = 2;
-
-/// What to do with each ASCII byte.
-const ASCII: [u8; 128] = {
-    let mut table = [SPACE; 128];
-    let mut byte = 0;
-    while byte < 128_u8 {
-        table[byte as usize] = match unicode::ascii(byte) {
-            Class::Space => SPACE,
-            Class::Punctuation => PUNCTUATION,
-            Class::Word => byte.to_ascii_lowercase(),
-            _ => CONTROL,
-        };
-        byte += 1;
-    }
-    table
-};
 
 /// The part of the tokenizer's file that is read. The rest of it is what this module does; a test compares them.
 #[derive(Deserialize)]
@@ -83,10 +62,16 @@ impl Tokenizer {
         let mut word = Word::new(&self.vocabulary, ids);
         let mut at = 0;
         while at < bytes.len() && word.ids.len() < limit {
+            if let Some((head, length)) = word.short(&bytes[at..]) {
+                self.vocabulary.cut(&head.bytes()[..length], head, word.ids);
+                // What ends it is there, and mostly a space.
+                at += length + usize::from(bytes[at + length] == b' ');
+                continue;
+            }
             let byte = bytes[at];
             if byte < 128 {
                 at += 1;
-                match ASCII[usize::from(byte)] {
+                match ascii::CLASS[usize::from(byte)] {
                     SPACE => word.end(),
                     CONTROL => {}
                     PUNCTUATION => {
@@ -166,30 +151,33 @@ struct Word<'a> {
     bytes: [u8; WORD_BYTES],
     length: usize,
     characters: usize,
-    hash: Hash,
 }
 
 impl<'a> Word<'a> {
     fn new(vocabulary: &'a Vocabulary, ids: &'a mut Vec<u32>) -> Self {
-        Self { vocabulary, ids, bytes: [0; WORD_BYTES], length: 0, characters: 0, hash: Hash::START }
+        Self { vocabulary, ids, bytes: [0; WORD_BYTES], length: 0, characters: 0 }
+    }
+
+    /// The short word that a text begins with, if none is being read.
+    #[inline]
+    fn short(&self, text: &[u8]) -> Option<(Head, usize)> {
+        if self.characters == 0 { ascii::short_word(*text.first_chunk()?) } else { None }
     }
 
     /// Adds the ASCII characters of a word from `at` on and tells where they end. Of a word that is too long only the length
     /// goes on growing.
     #[inline]
     fn push_run(&mut self, text: &[u8], at: usize) -> usize {
-        let lowered = |&byte: &u8| ASCII.get(usize::from(byte)).copied().filter(|&lowered| lowered > PUNCTUATION);
+        let lowered =
+            |&byte: &u8| ascii::CLASS.get(usize::from(byte)).copied().filter(|&lowered| lowered > PUNCTUATION);
         let room = LONGEST_WORD.saturating_sub(self.characters);
         let buffer = &mut self.bytes[self.length..];
-        // Kept out of memory while the run lasts.
-        let (mut length, mut hash) = (0, self.hash);
+        let mut length = 0;
         let run = text[at..].iter().map_while(lowered);
         for (place, lowered) in buffer.iter_mut().take(room).zip(run) {
             *place = lowered;
-            hash = hash.with(lowered);
             length += 1;
         }
-        self.hash = hash;
         self.length += length;
         self.characters += length;
         let end = at + length;
@@ -214,12 +202,11 @@ impl<'a> Word<'a> {
     fn append(&mut self, byte: u8) {
         self.bytes[self.length] = byte;
         self.length += 1;
-        self.hash = self.hash.with(byte);
     }
 
     /// Adds a word of one byte, between words.
     fn single(&mut self, byte: u8) {
-        self.vocabulary.cut(&[byte], Head::of(&[byte], 1), Hash::START.with(byte), self.ids);
+        self.vocabulary.cut(&[byte], Head::of(&[byte], 1), self.ids);
     }
 
     /// Ends the word, if there is one.
@@ -232,11 +219,10 @@ impl<'a> Word<'a> {
             self.ids.push(UNKNOWN);
         } else {
             let head = Head::of(&self.bytes, self.length);
-            self.vocabulary.cut(&self.bytes[..self.length], head, self.hash, self.ids);
+            self.vocabulary.cut(&self.bytes[..self.length], head, self.ids);
         }
         self.length = 0;
         self.characters = 0;
-        self.hash = Hash::START;
     }
 }
 
