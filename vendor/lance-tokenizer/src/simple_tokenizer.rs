@@ -3,8 +3,7 @@
 // SPDX-License-Identifier: MIT
 // Adapted from Tantivy v0.24.2 simple tokenizer.
 // Copyright (c) 2017-present Tantivy contributors.
-
-use std::str::CharIndices;
+// Changed for docmill: ASCII is not decoded.
 
 use crate::{Token, TokenStream, Tokenizer};
 
@@ -15,7 +14,8 @@ pub struct SimpleTokenizer {
 
 pub struct SimpleTokenStream<'a> {
     text: &'a str,
-    chars: CharIndices<'a>,
+    /// Up to where the text is read.
+    read: usize,
     token: &'a mut Token,
 }
 
@@ -26,19 +26,28 @@ impl Tokenizer for SimpleTokenizer {
         self.token.reset();
         SimpleTokenStream {
             text,
-            chars: text.char_indices(),
+            read: 0,
             token: &mut self.token,
         }
     }
 }
 
 impl SimpleTokenStream<'_> {
-    fn search_token_end(&mut self) -> usize {
-        (&mut self.chars)
-            .filter(|(_, c)| !c.is_alphanumeric())
-            .map(|(offset, _)| offset)
-            .next()
-            .unwrap_or(self.text.len())
+    /// Reads over characters that are alphanumeric, or over those that are not.
+    #[inline]
+    fn skip(&mut self, alphanumeric: bool) {
+        while let Some(&byte) = self.text.as_bytes().get(self.read) {
+            let (is, length) = if byte.is_ascii() {
+                (byte.is_ascii_alphanumeric(), 1)
+            } else {
+                let c = self.text[self.read..].chars().next().unwrap_or_default();
+                (c.is_alphanumeric(), c.len_utf8())
+            };
+            if is != alphanumeric {
+                return;
+            }
+            self.read += length;
+        }
     }
 }
 
@@ -46,16 +55,16 @@ impl TokenStream for SimpleTokenStream<'_> {
     fn advance(&mut self) -> bool {
         self.token.text.clear();
         self.token.position = self.token.position.wrapping_add(1);
-        while let Some((offset_from, c)) = self.chars.next() {
-            if c.is_alphanumeric() {
-                let offset_to = self.search_token_end();
-                self.token.offset_from = offset_from;
-                self.token.offset_to = offset_to;
-                self.token.text.push_str(&self.text[offset_from..offset_to]);
-                return true;
-            }
+        self.skip(false);
+        let offset_from = self.read;
+        self.skip(true);
+        if self.read == offset_from {
+            return false;
         }
-        false
+        self.token.offset_from = offset_from;
+        self.token.offset_to = self.read;
+        self.token.text.push_str(&self.text[offset_from..self.read]);
+        true
     }
 
     fn token(&self) -> &Token {

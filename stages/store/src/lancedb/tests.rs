@@ -1,5 +1,6 @@
 //! Properties of the sink `lancedb` and its search, through a real database in a directory.
 
+mod compressed;
 mod growth;
 mod merge;
 mod rows;
