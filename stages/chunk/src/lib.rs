@@ -30,6 +30,7 @@ mod strategy;
 mod tables;
 mod tokenizer;
 mod units;
+mod words;
 mod work;
 
 pub use config::{ChunkFactory, Config, TypeConfig};

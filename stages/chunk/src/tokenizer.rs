@@ -1,6 +1,7 @@
 //! Counts tokens, and finds where each ends, exactly as `tiktoken` does and faster. The only file that knows of the
 //! two encoders and which of them suits what.
 
+use std::cell::RefCell;
 use std::ops::Range;
 use std::sync::OnceLock;
 
@@ -9,6 +10,7 @@ use bpe_openai::interval_encoding::IntervalEncoding;
 use crate::cuts::{cut_after, cut_before, is_one_word};
 use crate::encoding::Encoding;
 use crate::seams::{Part, Seams, has_run, is_run};
+use crate::words::Words;
 
 /// How much is given to the encoder at once. It takes time quadratic in that where a text is not ASCII, so little;
 /// but each call costs an allocation, so not too little. 8 KiB measured best over prose, code and CJK.
@@ -105,12 +107,18 @@ impl Tokenizer {
     /// Appends where each token of `text[from..segment.end]` ends.
     pub(crate) fn ends(self, text: &str, from: usize, segment: Segment, ends: &mut Vec<usize>) {
         let part = from..segment.end;
-        let encode = |text: &str| if segment.endless { self.robust().encode(text) } else { self.usual().encode(text) };
+        let encode = |part: Range<usize>, ends: &mut Vec<usize>| {
+            if segment.endless {
+                self.extend(ends, part.start, self.robust().encode(&text[part]));
+            } else {
+                self.words(&text[part.clone()], part.start, ends);
+            }
+        };
         if !has_run(&text[part.clone()]) {
-            self.extend(ends, from, encode(&text[part]));
+            encode(part, ends);
         } else {
             self.seams().divide(text, part, |part| match part {
-                Part::Text(part) => self.extend(ends, part.start, encode(&text[part])),
+                Part::Text(part) => encode(part, ends),
                 Part::Letters(part, asked) => {
                     let start = part.start;
                     let mut bits = self.letters(text, part, asked);
@@ -122,6 +130,21 @@ impl Tokenizer {
             });
         }
         debug_assert_eq!(ends.last(), Some(&segment.end), "tokens cover the text");
+    }
+
+    /// Appends where each token of a text ends that stands at `from`.
+    fn words(self, text: &str, from: usize, ends: &mut Vec<usize>) {
+        thread_local! {
+            static CL100K: RefCell<Words> = RefCell::new(Words::new());
+            static O200K: RefCell<Words> = RefCell::new(Words::new());
+        }
+        let words = match self.encoding {
+            Encoding::Cl100kBase => &CL100K,
+            Encoding::O200kBase => &O200K,
+        };
+        words.with_borrow_mut(|words| {
+            words.ends(text, from, ends, |part, from, ends| self.extend(ends, from, self.usual().encode(part)));
+        });
     }
 
     /// Appends where tokens end that stand one behind the other from `from` on.
