@@ -66,6 +66,12 @@ fn text_splitter_with_tiktoken_rs(bencher: Bencher, kind: &str) {
     peer(bencher, kind, MEGABYTES * 1_000_000);
 }
 
+/// Takes minutes as well.
+#[divan::bench(args = ["endless", "unbroken chinese", "emoji", "blank lines"], sample_count = 1, sample_size = 1)]
+fn text_splitter_on_a_megabyte(bencher: Bencher, kind: &str) {
+    peer(bencher, kind, 1_000_000);
+}
+
 fn peer(bencher: Bencher, kind: &str, bytes: usize) {
     struct Reference;
     impl ChunkSizer for Reference {
