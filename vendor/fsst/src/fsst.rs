@@ -63,8 +63,7 @@ use std::ptr;
 #[inline]
 fn fsst_unaligned_load_unchecked(v: *const u8) -> u64 {
     // SAFETY: the caller must guarantee that `v` points to at least 8 readable bytes. All callers
-    // uphold this: `compress_bulk` loads from a 520-byte stack buffer at an offset < 511 (leaving
-    // >= 8 bytes), `build_symbol_table` guards the load with `word.len() > 7 && curr < word.len() - 7`,
+    // uphold this: `build_symbol_table` guards the load with `word.len() > 7 && curr < word.len() - 7`,
     // `find_longest_symbol_from_char_slice` copies into a stack `[u8; 8]` before loading, and
     // `FsstDecoder::init` reads symbols from a `symbol_table` buffer already validated to be
     // exactly `FSST_SYMBOL_TABLE_SIZE` bytes.
