@@ -9,7 +9,7 @@
 //! - `sizes`: one document of 1 KB to 100 MB.
 //! - `cpus`: 600 documents, 19 MB, on one CPU and on all there are (`taskset`), and `docmill tune --plan` for 64 from the
 //!   recording of the latter: a simulation from measured service times, not a measurement.
-//! - `account`: 30 files of 10 MB: which share of the CPUs' time a run uses that they bound, and where it goes, stage by
+//! - `account`: 45 files of 10 MB: which share of the CPUs' time a run uses that they bound, and where it goes, stage by
 //!   stage. Writing and indexing run beside the engine, so what no stage of the CPU tier used is given as one figure.
 //!
 //! The released program in a process of its own, the default pipeline, an empty directory for each run. Prints tables in
@@ -155,7 +155,7 @@ fn cpus() {
 }
 
 fn account() {
-    const FILES: usize = 30;
+    const FILES: usize = 45;
     let there = std::thread::available_parallelism().unwrap().get();
     let run = made(FILES, 10_000_000);
     let megabytes = (FILES * 10) as f64;
