@@ -71,17 +71,22 @@ impl Words {
                 let bits = ends.drain(told..).fold(0, |bits, end| bits | bit(end));
                 *place = [Known { word, ends: bits }, place[0]];
             }
-            let mut bits = place[usize::from(place[0].word != word)].ends;
-            while bits != 0 {
-                ends.push(from + at + bits.trailing_zeros() as usize + 1);
-                bits &= bits - 1;
-            }
+            push_ends(ends, from + at, place[usize::from(place[0].word != word)].ends.into());
             at += length;
             rest = at;
         }
         if rest < at {
             encode(&text[rest..], from + rest, ends);
         }
+    }
+}
+
+/// Appends the ends of tokens behind `start`: the bit of each byte that is the last of one is set.
+#[inline]
+pub(crate) fn push_ends(ends: &mut Vec<usize>, start: usize, mut bits: u64) {
+    while bits != 0 {
+        ends.push(start + bits.trailing_zeros() as usize + 1);
+        bits &= bits - 1;
     }
 }
 

@@ -192,16 +192,8 @@ impl<'a> Word<'a> {
     fn push(&mut self, character: char) {
         self.characters += 1;
         if self.characters <= LONGEST_WORD {
-            for &byte in character.encode_utf8(&mut [0; 4]).as_bytes() {
-                self.append(byte);
-            }
+            self.length += character.encode_utf8(&mut self.bytes[self.length..]).len();
         }
-    }
-
-    #[inline]
-    fn append(&mut self, byte: u8) {
-        self.bytes[self.length] = byte;
-        self.length += 1;
     }
 
     /// Adds a word of one byte, between words.
