@@ -8,7 +8,7 @@ pub(crate) const WINDOW: usize = 64 << 10;
 
 /// How many full chunks a window has room for at most: small chunks make small windows, since the splitter's work
 /// grows with the number of its chunks and the size of the window.
-const CHUNKS_PER_WINDOW: usize = 32;
+const CHUNKS_PER_WINDOW: usize = 12;
 
 /// What a chunk is measured in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
