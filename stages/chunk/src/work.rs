@@ -29,7 +29,7 @@ use crate::strategy::Strategy;
 use crate::tables::{Header, Piece};
 use crate::tokenizer::{Tokenizer, segment};
 
-/// How many windows a step takes at most, some 10 ms, whatever room there is for their chunks.
+/// How many windows a step takes at most, some 5 ms, whatever room there is for their chunks.
 const WINDOWS_PER_STEP: usize = 12;
 
 /// From this size on a document's next part is encoded while the one before it is cut, on threads of the pool that are
