@@ -108,7 +108,7 @@ pub(crate) fn push_ends(ends: &mut Vec<usize>, start: usize, mut bits: u64) {
 fn piece(text: &[u8], at: usize) -> Option<(Word, usize)> {
     let space = text[at] == b' ';
     let start = at + usize::from(space);
-    let (first, length) = letters(text, start, |bytes| bytes | 0x20)?;
+    let (first, length) = letters(text, start, true)?;
     if length == 0 {
         return led(text, at).or_else(|| other(*text[at..].first_chunk()?));
     }
@@ -122,7 +122,7 @@ fn word(text: &[u8], at: usize, first: u64, mut length: usize) -> Option<(Word, 
     let mut last = 0;
     if length == 8 {
         let more;
-        (last, more) = letters(text, at + 8, |bytes| bytes)?;
+        (last, more) = letters(text, at + 8, false)?;
         length += more;
     }
     let end = *text.get(at + length)?;
@@ -156,7 +156,7 @@ fn less_plain(text: &[u8], at: usize, mut length: usize) -> Option<(Word, usize)
 /// A word with a mark before it.
 fn led(text: &[u8], at: usize) -> Option<(Word, usize)> {
     let lead = if text[at] == b'\'' { 0 } else { mark(&text[at..]) };
-    let (first, length) = letters(text, at + lead, |bytes| bytes | 0x20)?;
+    let (first, length) = letters(text, at + lead, true)?;
     if lead == 0 || length == 0 {
         return None;
     }
@@ -205,16 +205,16 @@ fn other(bytes: [u8; 8]) -> Option<(Word, usize)> {
     is.then_some(([word, (length as u64) << 56], length))
 }
 
-/// The letters that the eight bytes from a place on begin with, and how many there are: what is a small letter `as_seen`.
+/// The small letters that the eight bytes from a place on begin with, of which the first may be a capital, and how many there are;
 /// `None` where fewer bytes are left.
 #[inline]
-fn letters(text: &[u8], at: usize, as_seen: impl Fn(u64) -> u64) -> Option<(u64, usize)> {
+fn letters(text: &[u8], at: usize, capital: bool) -> Option<(u64, usize)> {
     const fn each(byte: u8) -> u64 {
         u64::from_le_bytes([byte; 8])
     }
     const HIGH: u64 = each(0x80);
     let number = u64::from_le_bytes(*text.get(at..)?.first_chunk()?);
-    let small = as_seen(number);
+    let small = number | if capital { 0x20 } else { 0 };
     // The high bit of each byte tells whether it is one; sums of seven bits stay in their byte.
     let seven = small & !HIGH;
     let small = (seven + each(0x80 - b'a')) & !(seven + each(0x7f - b'z')) & !number & HIGH;
