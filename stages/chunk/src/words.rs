@@ -40,7 +40,7 @@ type Word = [u64; 2];
 /// The mark of a space in the last byte.
 const SPACE: u64 = 1 << 63;
 
-/// The mark of a mark before the letters, which stands in the two bytes before those.
+/// That a mark stands before the letters, in the last byte; which one, in the two bytes before that.
 const LED: u64 = 1 << 62;
 
 /// The most bytes of a word.
@@ -155,9 +155,12 @@ fn less_plain(text: &[u8], at: usize, mut length: usize) -> Option<(Word, usize)
 
 /// A word with a mark before it.
 fn led(text: &[u8], at: usize) -> Option<(Word, usize)> {
-    let lead = if text[at] == b'\'' { 0 } else { mark(&text[at..]) };
+    let lead = mark(&text[at..]);
+    if lead == 0 || text[at] == b'\'' {
+        return None;
+    }
     let (first, length) = letters(text, at + lead, true)?;
-    if lead == 0 || length == 0 {
+    if length == 0 {
         return None;
     }
     let (word, length) = word(text, at + lead, first, length)?;
@@ -165,7 +168,8 @@ fn led(text: &[u8], at: usize) -> Option<(Word, usize)> {
     (length <= LONGEST_LED).then_some(([word[0], word[1] | LED | which << 40], lead + length))
 }
 
-/// How long the mark is that these bytes begin with: one of ASCII, or a dash, quotation mark or another of General Punctuation.
+/// How long the mark is that these bytes begin with, 0 if they do with none: one of ASCII, or of those beyond it that `cuts.rs`
+/// takes for punctuation too, from U+2010 to U+2027.
 fn mark(bytes: &[u8]) -> usize {
     match *bytes {
         [0xe2, 0x80, 0x90..=0xa7, ..] => 3,
@@ -179,19 +183,20 @@ fn other(bytes: [u8; 8]) -> Option<(Word, usize)> {
     let run = |from: usize, is: fn(&u8) -> bool| bytes[from..].iter().take_while(|byte| is(byte)).count();
     let digits = run(0, u8::is_ascii_digit).min(3);
     let spaces = run(0, |&byte| byte == b' ');
-    let first_mark = if spaces < 2 { mark(&bytes[spaces..]) } else { 0 };
-    let mut marks = spaces + first_mark;
-    while first_mark > 0 && mark(&bytes[marks..]) > 0 {
-        marks += mark(&bytes[marks..]);
+    let mut marks = spaces;
+    while spaces < 2
+        && let length @ 1.. = mark(&bytes[marks..])
+    {
+        marks += length;
     }
     let lines = run(marks, |byte| matches!(byte, b'\r' | b'\n'));
     let mut length = digits.max(marks + lines);
     let after = *bytes.get(length).filter(|after| after.is_ascii())?;
     let is = if digits > 0 {
         digits == 3 || !after.is_ascii_digit()
-    } else if first_mark > 0 {
+    } else if marks > spaces {
         let ends = after == b' ' || (after.is_ascii_graphic() && after != b'/');
-        ends && !(length == first_mark && after.is_ascii_alphabetic())
+        ends && !(length == mark(&bytes) && after.is_ascii_alphabetic())
     } else if lines > 0 {
         let said = bytes[length..].iter().find(|&&byte| byte != b' ');
         said.is_some_and(|said| said.is_ascii() && *said > b' ')
