@@ -276,7 +276,7 @@ mod tests {
 
     #[test]
     fn a_sizer_counts_stretches_of_endless_words_exactly() {
-        let kinds = ["x", "äbcд日か", "abcXdef", "天地玄黄洪", "🎉👍🏽", "—…’", "\u{301}a"];
+        let kinds = ["x", "äbcд日か", "abcXdef", "天地玄黄洪", "🎉👍🏽", "👩‍👧🏳️‍🌈", "—…’", "\u{301}a"];
         let pairs = kinds.iter().flat_map(|kind| [(*kind, Encoding::Cl100kBase), (*kind, Encoding::O200kBase)]);
         for (kind, encoding) in pairs {
             let text = format!("{} and {}", kind.repeat(12_000 / kind.len()), kind.repeat(900));

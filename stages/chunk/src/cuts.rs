@@ -24,7 +24,8 @@ pub(crate) fn is_cut(text: &str, at: usize) -> bool {
     if before.is_ascii() && after.is_ascii() {
         return ascii_cut(before, after);
     }
-    if !text.is_char_boundary(at) {
+    // Within a character; or before one of four bytes, which is nothing that the tables know.
+    if matches!(after, 0x80..0xc0 | 0xf0..) {
         return false;
     }
     match (text[..at].chars().next_back(), text[at..].chars().next()) {
@@ -76,6 +77,12 @@ fn wide_cut(before: char, after: char) -> bool {
 /// capitals do in `o200k_base`.
 pub(crate) fn is_one_word(text: &str) -> bool {
     text.chars().all(|c| is_letter(c) && !c.is_uppercase())
+}
+
+/// The same of text that is signs alone: neither letters, numbers nor white space. `marks` says whether marks (`\p{M}`) are none of
+/// them, as in `o200k_base`, where they go with letters.
+pub(crate) fn is_one_run_of_signs(text: &str, marks: bool) -> bool {
+    text.chars().all(|c| matches!(c, '\u{1f300}'..='\u{1faff}' | '\u{200d}') || (!marks && c == '\u{fe0f}'))
 }
 
 /// Letters for certain (`\p{L}`): whole blocks without marks, numbers and unassigned places.

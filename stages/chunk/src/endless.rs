@@ -4,12 +4,11 @@
 //! what a reader takes for one character.
 
 use std::ops::Range;
-use std::sync::LazyLock;
 
-use icu_segmenter::options::WordBreakInvariantOptions;
-use icu_segmenter::{GraphemeClusterSegmenter, WordSegmenter, WordSegmenterBorrowed};
+use icu_segmenter::GraphemeClusterSegmenter;
 
 use crate::cuts::cut_after;
+use crate::levels::WORDS;
 use crate::limit::Unit;
 use crate::measure::{Measure, SLACK};
 use crate::tokenizer::EndlessWords;
@@ -69,8 +68,6 @@ pub(crate) fn cut(
 
 /// The one that is chosen of the ends of words in `near`, both ends included; if there is none, of characters.
 fn places(text: &str, near: Range<usize>, until: usize, choose: impl Fn(&[usize]) -> Option<usize>) -> Option<usize> {
-    static WORDS: LazyLock<WordSegmenterBorrowed<'static>> =
-        LazyLock::new(|| WordSegmenter::new_dictionary(WordBreakInvariantOptions::default()));
     let seen = text.floor_char_boundary(near.start.saturating_sub(CONTEXT))
         ..text.ceil_char_boundary(near.end.saturating_add(CONTEXT)).min(until);
     // The edges of what is seen are no ends of words.

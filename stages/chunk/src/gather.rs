@@ -1,15 +1,16 @@
 //! From stretches of a text to records of chunks: what a chunk says, where it stands, and whether it was said before.
 //! Apart from the work, which decides where to cut, because all ways of cutting end here.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 
-use docmill_api::{Chunk, Chunks, Digest, Document, Outputs, Part, Payload, Record, Slice, Text, TextKind};
+use docmill_api::{Chunk, Chunks, Document, Outputs, Part, Payload, Record, Slice, Text, TextKind};
 
 use crate::limit::Unit;
 use crate::measure::Measure;
 use crate::outline::{Lines, Outline, line_ends, page_at};
+use crate::said::Said;
 use crate::strategy::Strategy;
 use crate::tables::Header;
 use crate::units::Units;
@@ -27,8 +28,7 @@ pub(crate) struct Gather {
     covered: usize,
     outline: Outline,
     lines: Lines,
-    /// What was said, by its hash: texts under a repeated header are nowhere in the document.
-    seen: HashSet<Digest>,
+    said: Said,
     next_ordinal: u32,
     /// Chunks that are in no record yet: those of one window and the rest of the one before.
     pending: VecDeque<Chunk>,
@@ -46,7 +46,7 @@ impl Gather {
             covered: 0,
             outline: Outline::new(),
             lines: Lines::new(),
-            seen: HashSet::new(),
+            said: Said::default(),
             next_ordinal: 0,
             pending: VecDeque::new(),
             pending_bytes: 0,
@@ -91,7 +91,8 @@ impl Gather {
             None => Slice::new(&content, stretch.clone()),
         };
         let Some(text) = text.filter(|text| !text.trim().is_empty()) else { return };
-        if !self.seen.insert(Digest::of(&[text.as_bytes()])) {
+        let place = header.is_none().then(|| stretch.clone());
+        if !self.said.is_new(&content, &text, place) {
             return;
         }
         let tokens = match header {

@@ -8,7 +8,7 @@
 //!
 //! How a document is cut depends on what it is, and its rows say which it was ([`Strategy`]): one that fits a chunk stays
 //! whole; source code is cut between its units (`units.rs`, `lines.rs`); a table that is too long is cut between rows,
-//! its header repeated (`tables.rs`); everything else is prose (`prose.rs`). This crate knows nothing of documents' formats, and makes no vectors.
+//! its header repeated (`tables.rs`); everything else is prose (`prose.rs`, `plain.rs`). This crate knows nothing of documents' formats, and makes no vectors.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails by panicking"))]
 
@@ -18,13 +18,17 @@ mod cuts;
 mod encoding;
 mod endless;
 mod gather;
+mod levels;
 mod limit;
 mod lines;
 mod markdown;
 mod measure;
 mod outline;
+mod plain;
 mod prose;
+mod said;
 mod seams;
+mod sentences;
 mod spans;
 mod strategy;
 mod tables;

@@ -1,13 +1,14 @@
-//! Prose cut by a splitter that knows paragraphs, sentences and Markdown, in such a way that tables and fenced code stay
-//! whole. The only file that knows the splitter; which part of a text it sees is the caller's.
+//! Prose cut at paragraphs and sentences: plain text by `plain.rs`, Markdown by a splitter that knows its marks, in such a way
+//! that tables and fenced code stay whole. Which part of a text they see is the caller's.
 
 use std::ops::Range;
 
-use text_splitter::{Characters, ChunkConfig, ChunkSizer, MarkdownSplitter, TextSplitter};
+use text_splitter::{ChunkConfig, ChunkSizer, MarkdownSplitter};
 
 use crate::counts::{TokenSizer, locate};
 use crate::limit::Unit;
 use crate::measure::{Measure, first_said};
+use crate::plain;
 
 /// The chunks of a countable part of a text. No chunk ends within a `whole`, which fits one, and none begins there, save
 /// where the splitter would go beyond the limit for it: the limit comes first.
@@ -55,7 +56,7 @@ fn split_around(
             let sizer = TokenSizer { counts: &measure.counts, text, limit: limit.size, endless };
             split_by(measure, sizer, text, part, markdown, wholes)
         }
-        Unit::Characters => split_by(measure, Characters, text, part, markdown, wholes),
+        Unit::Characters => split_by(measure, Letters { limit: limit.size }, text, part, markdown, wholes),
     }
 }
 
@@ -70,13 +71,25 @@ fn split_by(
     let size = measure.limit.size.max(1);
     let overlap = measure.limit.overlap.min(size - 1);
     let sizer = WholeSizer { sizer: NothingIsSome { sizer, nothing: overlap + 1 }, text, wholes };
+    let (start, seen) = (part.start, &text[part]);
+    if !markdown {
+        let chunks = plain::split(seen, &sizer, size, overlap).into_iter();
+        return chunks.map(|chunk| start + chunk.start..start + chunk.end).collect();
+    }
     let config = ChunkConfig::new(size).with_sizer(sizer).with_overlap(overlap).expect("the overlap is below the size");
-    let seen = &text[part.clone()];
-    let found = |(offset, chunk): (usize, &str)| part.start + offset..part.start + offset + chunk.len();
-    if markdown {
-        MarkdownSplitter::new(config).chunk_indices(seen).map(found).collect()
-    } else {
-        TextSplitter::new(config).chunk_indices(seen).map(found).collect()
+    let found = |(offset, chunk): (usize, &str)| start + offset..start + offset + chunk.len();
+    MarkdownSplitter::new(config).chunk_indices(seen).map(found).collect()
+}
+
+/// Counts characters, of what is far too long about.
+struct Letters {
+    limit: usize,
+}
+
+impl ChunkSizer for Letters {
+    fn size(&self, candidate: &str) -> usize {
+        let enough = self.limit.saturating_mul(2).saturating_add(16).saturating_mul(4);
+        candidate[..candidate.floor_char_boundary(enough)].chars().count()
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use bpe_openai::interval_encoding::IntervalEncoding;
 
-use crate::cuts::{cut_after, cut_before, is_one_word};
+use crate::cuts::{cut_after, cut_before, is_one_run_of_signs, is_one_word};
 use crate::encoding::Encoding;
 use crate::seams::{Part, Seams, has_run, is_run};
 use crate::words::{Words, push_ends};
@@ -176,7 +176,9 @@ impl Tokenizer {
                 end += piece.len();
                 if piece.len() >= LONG && !is_run(piece) {
                     let tokens = IntervalEncoding::new(&encoder.bpe, piece.as_bytes());
-                    words.push(EndlessWord { place: start..end, tokens, uniform: is_one_word(piece) });
+                    let marks = self.encoding == Encoding::O200kBase;
+                    let uniform = is_one_word(piece) || is_one_run_of_signs(piece, marks);
+                    words.push(EndlessWord { place: start..end, tokens, uniform });
                 }
             }
         }
@@ -288,6 +290,21 @@ mod tests {
             let lengths = Tokenizer::new(encoding).lengths();
             assert!(lengths.len() > 100_000, "{encoding}");
             assert!(lengths.iter().all(|&length| (1..1000).contains(&length)), "{encoding}");
+        }
+    }
+
+    #[test]
+    fn signs_are_one_piece_from_each_of_them_on() {
+        let signs: String = ('\u{1f300}'..='\u{1faff}').flat_map(|sign| [sign, '\u{200d}']).collect();
+        for (encoding, signs, marks) in
+            [(Encoding::Cl100kBase, signs.replace('\u{200d}', "\u{fe0f}"), false), (Encoding::O200kBase, signs, true)]
+        {
+            assert!(is_one_run_of_signs(&signs, marks));
+            assert!(!is_one_run_of_signs(&format!("{signs}\u{301}"), marks));
+            for (from, _) in signs.char_indices().step_by(7) {
+                let piece = Tokenizer::new(encoding).robust().split(&signs[from..]).next();
+                assert_eq!(piece.map(str::len), Some(signs.len() - from), "{encoding}, {from}");
+            }
         }
     }
 

@@ -1,9 +1,9 @@
 //! The work on one document: part after part of its text is cut in the way that suits it, and records of chunks come
 //! out.
 //!
-//! Prose goes through the splitter a window at a time because the splitter's own work grows with the square of what it
-//! sees: for each chunk it looks at all lines that are left, and where those are short and a window has 32 chunks, that is
-//! a quarter of all time. A window ends anywhere, so its last chunk is dropped and the next window begins with it: borders
+//! Prose goes through a splitter a window at a time: what is found and encoded for one stays small, and Markdown's splitter
+//! does work that grows with the square of what it sees, since for each chunk it looks at all elements that are left. A
+//! window ends anywhere, so its last chunk is dropped and the next window begins with it: borders
 //! are those that the splitter chose, with their overlap, and a reader of the chunks cannot tell where the windows were.
 //! For that price, one chunk of some twelve is split twice, and nothing is encoded twice.
 //!
@@ -33,7 +33,7 @@ use crate::tokenizer::{Tokenizer, segment};
 const WINDOWS_PER_STEP: usize = 12;
 
 /// From this size on a document's next part is encoded while the one before it is cut, on threads of the pool that are
-/// idle. Encoding is half of the work or more, and its segments do not depend on each other.
+/// idle. Encoding is most of the work, and its segments do not depend on each other.
 const LARGE: usize = 512 << 10;
 
 /// How much is encoded ahead in a step: about as much as a step cuts.
