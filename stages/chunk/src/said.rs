@@ -2,7 +2,6 @@
 //! texts themselves are compared, so none is taken for another.
 
 use std::collections::HashMap;
-use std::hash::BuildHasher;
 use std::ops::Range;
 
 use docmill_api::Digest;
