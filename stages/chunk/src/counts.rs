@@ -5,7 +5,7 @@
 use std::cell::Cell;
 use std::ops::Range;
 
-use rayon::iter::{IntoParallelIterator, ParallelIterator};
+use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 use text_splitter::ChunkSizer;
 
 use crate::cuts::{cut_after, cut_before};
@@ -58,7 +58,8 @@ impl Ahead {
             tokenizer.ends(text, start, segment, &mut ends);
             Found { start, segment, ends }
         };
-        Self(segments.into_par_iter().map(find).collect())
+        // One segment at a time: whoever is done with other work takes what is left, not half of it.
+        Self(segments.into_par_iter().with_max_len(1).map(find).collect())
     }
 }
 

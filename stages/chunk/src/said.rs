@@ -4,8 +4,8 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use docmill_api::Digest;
 use ahash::RandomState;
+use docmill_api::Digest;
 
 /// The texts of the chunks of one document.
 #[derive(Debug, Default)]
