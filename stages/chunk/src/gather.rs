@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use docmill_api::{Chunk, Chunks, Document, Outputs, Part, Payload, Record, Slice, Text, TextKind};
 
-use crate::limit::Unit;
+use crate::limit::{Limit, Unit};
 use crate::measure::Measure;
 use crate::outline::{Lines, Outline, line_ends, page_at};
 use crate::said::Said;
 use crate::strategy::Strategy;
 use crate::tables::Header;
+use crate::tokenizer::EndlessWords;
 use crate::units::Units;
 
 /// A record is emitted when its chunks reach this: enough to make its envelope cheap, little enough to start what
@@ -80,6 +81,26 @@ impl Gather {
 
     /// Adds a chunk, unless it says nothing new. Rows of a table may stand under its header again.
     pub(crate) fn add(&mut self, measure: &Measure, stretch: Range<usize>, header: Option<&Header>) {
+        self.take(measure.limit, stretch, header, |content, stretch| match header {
+            Some(header) => header.tokens(measure, content, stretch),
+            None => measure.tokens(content, stretch),
+        });
+    }
+
+    /// Adds a chunk that may be part of an endless word, which knows how many tokens it has.
+    pub(crate) fn add_endless(&mut self, measure: &Measure, words: &EndlessWords<'_>, stretch: Range<usize>) {
+        self.take(measure.limit, stretch, None, |content, stretch| {
+            words.count(stretch.clone()).unwrap_or_else(|| measure.tokens(content, stretch))
+        });
+    }
+
+    fn take(
+        &mut self,
+        limit: Limit,
+        stretch: Range<usize>,
+        header: Option<&Header>,
+        tokens: impl FnOnce(&str, Range<usize>) -> usize,
+    ) {
         let content = Arc::clone(&self.text.content);
         let stretch = stretch.start..stretch.start + content[stretch].trim_end().len();
         if stretch.end <= self.covered {
@@ -95,14 +116,8 @@ impl Gather {
         if !self.said.is_new(&content, &text, place) {
             return;
         }
-        let tokens = match header {
-            Some(header) => header.tokens(measure, &content, stretch.clone()),
-            None => measure.tokens(&content, stretch.clone()),
-        };
-        debug_assert!(
-            measure.limit.unit == Unit::Characters || tokens <= measure.limit.size,
-            "whoever cuts keeps to the limit"
-        );
+        let tokens = tokens(&content, stretch.clone());
+        debug_assert!(limit.unit == Unit::Characters || tokens <= limit.size, "whoever cuts keeps to the limit");
         let line_start = self.text.lines.then(|| self.lines.at(&content, stretch.start));
         let chunk = Chunk {
             ordinal: self.next_ordinal,

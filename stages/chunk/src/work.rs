@@ -209,7 +209,7 @@ impl Chunker {
             && let Some(cut) =
                 endless::cut(&mut self.measure, &words, &content, self.place..until, self.gather.covered())
         {
-            self.gather.add(&self.measure, self.place..cut.end, None);
+            self.gather.add_endless(&self.measure, &words, self.place..cut.end);
             self.place = cut.next;
         }
         self.place > start
