@@ -81,7 +81,12 @@ impl<'a> Levels<'a> {
         })
     }
 
-    /// The other levels, of which each is there.
+    /// Where the sentence ends that begins at `place`.
+    pub(crate) fn sentence(&mut self, place: usize) -> usize {
+        self.ends(Level::Sentence, place).next().unwrap_or(place)
+    }
+
+    /// The levels below lines, each with the end of its first section.
     pub(crate) fn smaller(&mut self, place: usize) -> [(Level, usize); 4] {
         let whole = self.text.len();
         [Level::Character, Level::Grapheme, Level::Word, Level::Sentence]

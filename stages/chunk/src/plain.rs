@@ -8,6 +8,7 @@ use std::ops::Range;
 use text_splitter::ChunkSizer;
 
 use crate::levels::{Level, Levels};
+use crate::measure::trimmed;
 
 /// The chunks of a text in the making.
 struct Splitter<'a, S> {
@@ -94,6 +95,8 @@ impl<S: ChunkSizer> Splitter<'_, S> {
         let (level, last) = self.fitting(&lines);
         let (level, last) = match level {
             Some(level) => (level, last),
+            // A sentence that fits whatever counts: so does all that is smaller.
+            None if self.levels.sentence(self.place) - self.place <= self.limit => (Level::Sentence, last),
             None => {
                 let smaller = self.levels.smaller(self.place);
                 let (level, smaller) = self.fitting(&smaller);
@@ -109,17 +112,17 @@ impl<S: ChunkSizer> Splitter<'_, S> {
         let Self { levels, sizes, sections, place, limit, .. } = self;
         let (place, limit) = (*place, *limit);
         let mut from = place;
-        let mut ends = levels.ends(level, place).filter_map(|end| {
+        let found = levels.ends(level, place).filter_map(|end| {
             let section = from..end.max(from);
             from = section.end;
             (!section.is_empty()).then_some(section)
         });
-        let mut ends = ends.by_ref().take_while(|section| last.is_none_or(|last| section.start <= last));
+        let mut found = found.take_while(|section| last.is_none_or(|last| section.start <= last));
         let mut least = 0;
         let mut target = self.longest.unwrap_or(limit);
         loop {
             let count = sections.len();
-            for section in ends.by_ref() {
+            for section in found.by_ref() {
                 let end = section.end;
                 sections.push(section);
                 if end - place > target {
@@ -209,12 +212,6 @@ impl<S: ChunkSizer> Splitter<'_, S> {
         }
         next
     }
-}
-
-fn trimmed(text: &str, part: Range<usize>) -> Range<usize> {
-    let rest = text[part.clone()].trim_end();
-    let end = part.start + rest.len();
-    end - rest.trim_start().len()..end
 }
 
 #[cfg(test)]
