@@ -79,10 +79,10 @@ pub(crate) fn is_one_word(text: &str) -> bool {
     text.chars().all(|c| is_letter(c) && !c.is_uppercase())
 }
 
-/// The same of text that is signs alone: neither letters, numbers nor white space. `marks` says whether marks (`\p{M}`) are none of
-/// them, as in `o200k_base`, where they go with letters.
-pub(crate) fn is_one_run_of_signs(text: &str, marks: bool) -> bool {
-    text.chars().all(|c| matches!(c, '\u{1f300}'..='\u{1faff}' | '\u{200d}') || (!marks && c == '\u{fe0f}'))
+/// Whether any part of this text is one piece: signs for certain, neither letters, numbers nor white space. Where marks
+/// (`\p{M}`) go `with_letters`, as in `o200k_base`, none may be among them.
+pub(crate) fn is_one_run_of_signs(text: &str, with_letters: bool) -> bool {
+    text.chars().all(|c| matches!(c, '\u{1f300}'..='\u{1faff}' | '\u{200d}') || (!with_letters && c == '\u{fe0f}'))
 }
 
 /// Letters for certain (`\p{L}`): whole blocks without marks, numbers and unassigned places.

@@ -67,7 +67,7 @@ impl<'a> Levels<'a> {
         Self { text, breaks, passed: 0, sentences: Sentences::new(text) }
     }
 
-    /// Leaves out the lines that end before `place`.
+    /// Leaves out the line ends that begin before `place`.
     pub(crate) fn pass(&mut self, place: usize) {
         self.passed += self.breaks[self.passed..].iter().take_while(|found| found.place.start < place).count();
     }

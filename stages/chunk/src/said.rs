@@ -1,5 +1,5 @@
-//! What the chunks of a document said already. A hash that costs a tenth of a digest tells what is new; where it is known, the
-//! texts themselves are compared, so none is taken for another.
+//! What the chunks of a document said already. A hash, which costs far less than a digest, tells what is new; where it is known,
+//! the texts themselves are compared, so none is taken for another.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -10,7 +10,7 @@ use docmill_api::Digest;
 /// The texts of the chunks of one document.
 #[derive(Debug, Default)]
 pub(crate) struct Said {
-    hasher: RandomState,
+    /// By their hashes, each the first of its hash.
     texts: HashMap<u64, Told, RandomState>,
 }
 
@@ -26,7 +26,7 @@ enum Told {
 impl Said {
     /// Whether nothing has said this before, which stands `at` a place of the document if anywhere.
     pub(crate) fn is_new(&mut self, content: &str, text: &str, at: Option<Range<usize>>) -> bool {
-        let hash = self.hasher.hash_one(text);
+        let hash = self.texts.hasher().hash_one(text);
         let Some(told) = self.texts.get(&hash) else {
             let told = at.map_or_else(|| Told::Joined(Digest::of(&[text.as_bytes()])), Told::At);
             self.texts.insert(hash, told);
@@ -59,7 +59,7 @@ mod tests {
     fn a_hash_alone_loses_nothing() {
         let content = "one two";
         let mut said = Said::default();
-        let hash = said.hasher.hash_one("two");
+        let hash = said.texts.hasher().hash_one("two");
         said.texts.insert(hash, Told::At(0..3));
         assert!(said.is_new(content, "two", Some(4..7)), "another text of the same hash");
     }

@@ -142,13 +142,13 @@ const ASKED: [bool; 256] = {
     let mut asked = [false; 256];
     let mut byte = 0;
     while byte < asked.len() {
-        asked[byte] = byte >= 0x80 || matches!(byte, 0x2e | 0x3f | 0x21 | 0x0a | 0x0d);
+        asked[byte] = byte >= 0x80 || is_end(byte as u8);
         byte += 1;
     }
     asked
 };
 
-fn is_end(byte: u8) -> bool {
+const fn is_end(byte: u8) -> bool {
     matches!(byte, b'.' | b'?' | b'!' | b'\n' | b'\r')
 }
 

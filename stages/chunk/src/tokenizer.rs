@@ -176,8 +176,8 @@ impl Tokenizer {
                 end += piece.len();
                 if piece.len() >= LONG && !is_run(piece) {
                     let tokens = IntervalEncoding::new(&encoder.bpe, piece.as_bytes());
-                    let marks = self.encoding == Encoding::O200kBase;
-                    let uniform = is_one_word(piece) || is_one_run_of_signs(piece, marks);
+                    let marks_with_letters = self.encoding == Encoding::O200kBase;
+                    let uniform = is_one_word(piece) || is_one_run_of_signs(piece, marks_with_letters);
                     words.push(EndlessWord { place: start..end, tokens, uniform });
                 }
             }

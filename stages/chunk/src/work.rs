@@ -3,9 +3,9 @@
 //!
 //! Prose goes through a splitter a window at a time: what is found and encoded for one stays small, and Markdown's splitter
 //! does work that grows with the square of what it sees, since for each chunk it looks at all elements that are left. A
-//! window ends anywhere, so its last chunk is dropped and the next window begins with it: borders
-//! are those that the splitter chose, with their overlap, and a reader of the chunks cannot tell where the windows were.
-//! For that price, one chunk of some twelve is split twice, and nothing is encoded twice.
+//! window ends anywhere, so its last chunk is dropped and the next window begins with it: borders are those that the
+//! splitter chose, with their overlap, and a reader of the chunks cannot tell where the windows were. For that price, one
+//! chunk of some twelve is split twice, and nothing is encoded twice.
 //!
 //! A table or a block of fenced code that fits a chunk is kept whole by the splitter. One that does not is a region of
 //! its own, and so is a line that does not fit, in text that is cut at lines: regions lie in one another, and the
