@@ -50,17 +50,25 @@ def documents(directory, times):
 
 def executed(program, base):
     """The first address, relative to the program, of each block that some runs and searches executed."""
-    work = [["run", "documents"], ["run", "documents"], ["search", "chunk size"]]
-    documents(base / "documents", 6)
-    (base / "pipeline.toml").write_text((ROOT / "pipeline.toml").read_text())
+    many, few = base / "many", base / "few"
+    for directory in (many, few):
+        directory.mkdir()
+        documents(directory / "documents", 6)
+        (directory / "pipeline.toml").write_text((ROOT / "pipeline.toml").read_text())
+    # A table of two thousand rows goes other ways than one of ten thousand.
+    work = [
+        (many, ["run", "documents", *RUN, *SMALL_CHUNKS]),
+        (many, ["run", "documents", *RUN, *SMALL_CHUNKS]),
+        (many, ["search", "chunk size"]),
+        (few, ["run", "documents", *RUN]),
+    ]
     found = set()
-    for number, arguments in enumerate(work):
+    for number, (directory, arguments) in enumerate(work):
         if number == 1:
-            documents(base / "documents", 8)
+            documents(many / "documents", 8)
         log = base / "log"
-        more = [*RUN, *SMALL_CHUNKS] if arguments[0] == "run" else []
-        command = ["qemu-x86_64", "-cpu", "max", "-d", "in_asm,page", "-D", log, program, *arguments, *more]
-        subprocess.run(command, cwd=base, check=True, stdout=subprocess.DEVNULL)
+        command = ["qemu-x86_64", "-cpu", "max", "-d", "in_asm,page", "-D", log, program, *arguments]
+        subprocess.run(command, cwd=directory, check=True, stdout=subprocess.DEVNULL)
         start, opens = None, False
         with open(log, "rb") as lines:
             for line in lines:

@@ -27,6 +27,7 @@ mod search;
 mod sink;
 #[cfg(test)]
 mod tests;
+mod tidy;
 
 use std::sync::Arc;
 use std::time::Duration;

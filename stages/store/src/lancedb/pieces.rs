@@ -22,7 +22,7 @@ const MOST: u64 = 65_536;
 
 /// The least and the most rows of a piece that is built beside others. The least is what pays for opening one more; the
 /// most bounds memory, some kilobyte a row.
-const SHARE: (u64, u64) = (4_096, 32_768);
+const SHARE: (u64, u64) = (2_048, 32_768);
 
 /// How many are built beside each other at most, however many CPUs there are: each holds its rows' words in memory.
 const AT_ONCE: usize = 4;
@@ -180,7 +180,7 @@ mod tests {
         let seven = [2_048, 2_048, 2_048, 2_048, 2_048, 2_048, 1_212];
         assert_eq!(of(&seven, 2), [6_144, 7_356]);
         assert_eq!(of(&seven, 1), [13_500]);
-        assert_eq!(of(&[2_048; 3], 4), [4_096, 2_048], "no smaller than pays for opening one more");
+        assert_eq!(of(&[1_024; 3], 4), [2_048, 1_024], "no smaller than pays for opening one more");
         let many = of(&[2_048; 123], 2);
         assert_eq!(many.len() % 2, 0, "{many:?}");
         assert!(many.iter().all(|rows| *rows <= SHARE.1), "{many:?}");

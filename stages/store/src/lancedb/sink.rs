@@ -6,7 +6,6 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use arrow_schema::SchemaRef;
 use docmill_api::crash::crash_point;
@@ -21,17 +20,12 @@ use super::lookup::{self, DOCUMENTS_A_QUERY, one_of};
 use super::mark::Mark;
 use super::place::{Hold, Opened};
 use super::schema::{self, Picked};
+use super::tidy::Tidy;
 use crate::row::{Incoming, Key, Version, failed, now_micros, row_id};
 
 /// Up to how many rows the documents of a table are read at the start: 64 MB of ids in a million rows take a moment,
 /// and some megabytes to remember. In a larger table every document of a batch is looked up through an index.
 const READ_DOCUMENTS_UP_TO: usize = 4_000_000;
-
-/// After how many commits small files are merged: with batches of 2,048 rows eight files of the middle step.
-const TIDY_EVERY: usize = 64;
-
-/// How long nothing is done about old versions.
-const PRUNE_EVERY: Duration = Duration::from_secs(300);
 
 /// The sink: a committer, and the promise that whoever stops waiting for it does not stop it half-way.
 pub(super) struct LanceSink {
@@ -61,8 +55,7 @@ impl LanceSink {
             held,
             moment: 0,
             changed: false,
-            commits: 0,
-            pruned: None,
+            tidy: Tidy::default(),
             mark: Arc::new(std::sync::Mutex::new(mark)),
             power: false,
             unsynced: true,
@@ -163,10 +156,7 @@ struct Committer {
     held: HashMap<Version, Held>,
     moment: i64,
     changed: bool,
-    /// How many were made since small files were merged last.
-    commits: usize,
-    /// When old versions were dropped last.
-    pruned: Option<Instant>,
+    tidy: Tidy,
     mark: Arc<std::sync::Mutex<Mark>>,
     /// Whether there are barriers.
     power: bool,
@@ -190,35 +180,26 @@ impl Committer {
                 *outcome = Err(error.clone());
             }
         }
-        if self.commits >= TIDY_EVERY {
-            self.commits = 0;
+        if self.tidy.is_due()
+            && let Err(error) = self.tidy_up().await
+        {
             // The rows are durable whatever becomes of this: it is done again later, and at the end.
-            if let Err(error) = self.tidy().await {
-                tracing::warn!(%error, "merging small files of the table failed, it is done later");
-            }
+            tracing::warn!(%error, "merging small files of the table failed, it is done later");
         }
         outcomes
     }
 
-    /// Merges small files and drops old versions in the midst of a run, so that neither their number nor the memory that a
-    /// commit takes follows the length of the run.
-    async fn tidy(&mut self) -> Result<(), StageError> {
-        let tidying = |error: lancedb::Error| failed("merging small files", &error);
-        let rows = self.table.count_rows(None).await.map_err(tidying)? as u64;
-        index::compact(&self.table, rows).await.map_err(tidying)?;
-        crash_point("lancedb", "tidied");
-        self.barrier().await?;
-        self.prune().await.map_err(tidying)
-    }
-
-    /// Drops old versions, now and then: each time all that there are have to be read.
-    async fn prune(&mut self) -> lancedb::Result<()> {
-        if self.pruned.is_some_and(|pruned| pruned.elapsed() < PRUNE_EVERY) {
+    /// Merges small files and drops old versions, beside the writing where nothing is against it.
+    async fn tidy_up(&mut self) -> Result<(), StageError> {
+        self.tidy.ended().await;
+        // A barrier notes the version of the table: where there are any, nothing is committed but in turn.
+        if !self.power && !self.tidy.lost() {
+            self.tidy.begin(&self.table);
             return Ok(());
         }
-        index::prune(&self.table).await?;
-        self.pruned = Some(Instant::now());
-        Ok(())
+        self.tidy.merge(&self.table).await?;
+        self.barrier().await?;
+        self.tidy.prune(&self.table).await
     }
 
     /// Appends the rows that are not there yet, in one commit.
@@ -250,7 +231,7 @@ impl Committer {
         let adding = self.table.add(batches).write_parallelism(1).on_nan_vectors(NaNVectorBehavior::Keep);
         adding.execute().await.map_err(|error| failed("writing rows", &error))?;
         self.changed = true;
-        self.commits += 1;
+        self.tidy.committed();
         for version in &written {
             if let Some(held) = self.held.get_mut(version) {
                 held.doubt = false;
@@ -367,18 +348,19 @@ impl Committer {
         self.before_commit().await?;
         self.table.delete(predicate).await.map_err(|error| failed("deleting rows", &error))?;
         self.changed = true;
-        self.commits += 1;
+        self.tidy.committed();
         Ok(())
     }
 
     async fn close(&mut self) -> Result<(), StageError> {
         let indexing = |error: lancedb::Error| failed("indexing the table", &error);
+        self.tidy.ended().await;
         if index::is_due(&self.table, self.changed).await.map_err(indexing)? {
             self.before_commit().await?;
             index::bring_up_to_date(&self.table, self.dimensions).await.map_err(indexing)?;
             // Before old versions go: what a power cut brings the table back to has to be there still.
             self.barrier().await?;
-            self.prune().await.map_err(indexing)?;
+            self.tidy.prune(&self.table).await?;
             crash_point("lancedb", "pruned");
         }
         self.changed = false;
@@ -387,6 +369,7 @@ impl Committer {
 
     /// Makes what was committed so far survive a power cut. The first call says that there will be others.
     async fn begin_or_sync(&mut self) -> Result<(), StageError> {
+        self.tidy.ended().await;
         if std::mem::replace(&mut self.power, true) { self.barrier().await } else { self.sync(true).await }
     }
 

@@ -4,6 +4,7 @@ mod compressed;
 mod growth;
 mod merge;
 mod rows;
+mod tidy;
 mod words;
 
 use std::path::Path;
