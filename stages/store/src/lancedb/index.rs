@@ -16,12 +16,12 @@ use super::schema::{TEXT, VECTOR};
 
 /// Which fragments are merged: those below so many rows, where there are more of them than this, into such of at most so
 /// many rows. A search opens every fragment, which takes it a millisecond or more for each: documents that come one by one
-/// leave fragments of a few rows, full commits such of two thousand. LanceDB's own target is a million rows, and its
+/// leave fragments of a few rows, full commits such of one or two thousand. LanceDB's own target is a million rows, and its
 /// compaction writes the last small one anew each time: 131,072 rows are some 400 MB, which bounds what one close may rewrite.
 /// Between the two is a step whose results the full-text index can be built from beside each other: a piece of it is
 /// made of whole fragments.
 const MERGED: [Merged; 3] = [
-    Merged { below: 1_024, more_than: 16, target: 8_192, how: How::Anew },
+    Merged { below: 512, more_than: 16, target: 8_192, how: How::Anew },
     Merged { below: 8_192, more_than: 48, target: 16_384, how: How::Copied },
     Merged { below: LARGE, more_than: 48, target: LARGE, how: How::Copied },
 ];
