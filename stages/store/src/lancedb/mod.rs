@@ -84,10 +84,10 @@ impl StageFactory for LanceDb {
             tier: Tier::Io,
             fields: fields(),
             // A commit costs about 3 ms whatever it holds, and leaves a file, which every search opens and which is merged
-            // later. 2,048 rows or 2.5 MB of text a commit keep that cost under a fortieth, and let the first rows of a
+            // later. 2,048 rows or some 3 MB of text a commit keep that cost under a fortieth, and let the first rows of a
             // large document be written while the rest is embedded (docs/performance.md). What is in a batch is in memory
             // some three times: as records, as Arrow's columns and encoded.
-            batch: Some(BatchDefaults { items: 2_048, tokens: 600_000, wait: Duration::from_secs(1) }),
+            batch: Some(BatchDefaults { items: 2_048, tokens: 700_000, wait: Duration::from_secs(1) }),
             width: Some(1),
             timeout: Duration::from_secs(60),
             attempts: docmill_api::ATTEMPTS,
