@@ -67,7 +67,14 @@ impl Tidy {
 
     /// Drops old versions, unless that was done a moment ago.
     pub(super) async fn prune(&mut self, table: &Table) -> Result<(), StageError> {
-        if self.prunes() { drop_old_versions(table).await } else { Ok(()) }
+        if !self.prunes() {
+            return Ok(());
+        }
+        let pruned = drop_old_versions(table).await;
+        if pruned.is_err() {
+            self.pruned = None;
+        }
+        pruned
     }
 
     /// Waits until no merge is under way.
@@ -97,6 +104,8 @@ impl Tidy {
         };
         tracing::info!(error, "merging small files of the table beside the writing came to nothing, it is done later");
         self.lost = true;
+        // Old versions go after a merge: it may not have come to that.
+        self.pruned = None;
     }
 }
 
