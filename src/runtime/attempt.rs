@@ -27,13 +27,14 @@ impl NodeRuntime {
     ) -> Result<Went, Trouble> {
         let mut went = Went::default();
         let mut spent = Duration::ZERO;
+        let bytes = record.payload.bytes();
         let mut input = Opening::New(Arc::clone(stage), record.clone());
         loop {
             let remaining = self.timeout().saturating_sub(spent);
             let cancel = token.delivery().cancel.child_token();
             let seen = cancel.clone();
             let stepping = move |until| step(input, &StepContext::new(seen, Some(until)));
-            let Some(ran) = self.shared.pool.run(self.plan.depth, remaining, stepping).await else {
+            let Some(ran) = self.shared.pool.run(self.plan.depth, bytes, remaining, stepping).await else {
                 // The thread cannot be stopped: it sees this at its next step, and its result is dropped.
                 cancel.cancel();
                 self.counters.timeouts.fetch_add(1, Relaxed);
@@ -72,10 +73,11 @@ impl NodeRuntime {
         records: Vec<Record>,
     ) -> Result<Vec<Result<Outputs, StageError>>, StageError> {
         let stage = Arc::clone(stage);
+        let bytes = records.iter().map(|record| record.payload.bytes()).sum();
         let cancel = self.shared.board.abort.child_token();
         let seen = cancel.clone();
         let stepping = move |until| stage.process_batch(&StepContext::new(seen, Some(until)), records);
-        match self.shared.pool.run(self.plan.depth, self.timeout(), stepping).await {
+        match self.shared.pool.run(self.plan.depth, bytes, self.timeout(), stepping).await {
             Some(ran) => self.account(ran),
             None => {
                 cancel.cancel();

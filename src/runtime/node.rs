@@ -107,7 +107,7 @@ pub(crate) async fn supervise(node: Arc<NodeRuntime>, mut widths: mpsc::Receiver
 async fn warm_up(node: Arc<NodeRuntime>) {
     let Job::Pool(stage) = &node.job else { return };
     let stage = Arc::clone(stage);
-    if let Some(ran) = node.shared.pool.run(node.plan.depth, node.timeout(), move |_| stage.warm_up()).await {
+    if let Some(ran) = node.shared.pool.run(node.plan.depth, 0, node.timeout(), move |_| stage.warm_up()).await {
         node.counters.cpu(ran.cpu);
     }
 }

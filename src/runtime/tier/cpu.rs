@@ -1,22 +1,26 @@
-//! The CPU pool: rayon threads, and the steps that wait for one, later stages first.
+//! The CPU pool: rayon threads, and the steps that wait for one, later stages first (`queue.rs`).
 //!
 //! Nothing queues inside rayon, so that what is nearly done is finished before more is begun. A thread that ends a step
 //! takes the next one that waits itself: were it handed on by the event loop, its CPU would stand still until a thread of
-//! the loop is given one. A pool thread runs one step and returns: it never waits on a channel.
+//! the loop is given one. A step never waits on a channel.
 
-use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use super::queue::{Job, Queue, Submitted, Turn};
+
 /// The stack of a pool thread. Parsers recurse as deep as a document nests; 2 MiB, rayon's default, is what a few
 /// hundred nested elements use up in an unoptimised build.
 const STACK_BYTES: usize = 16 << 20;
+
+/// A step on less than this is run by one thread: others would come too late for parts of it.
+const WIDE: u64 = 128 << 10;
 
 pub(crate) struct CpuPool {
     threads: rayon::ThreadPool,
@@ -51,10 +55,10 @@ impl CpuPool {
         Ok(Self { threads: pool, queue: Arc::new(Queue::new(threads)), abandoned: Arc::default() })
     }
 
-    /// Runs a step once a thread is free, those of later stages (`depth`) first. The step is told until when it may take:
-    /// `limit` from its begin, whatever it waited before. `None` when it has not ended by then; the step is abandoned, as
-    /// it is when the future is dropped: it ends by itself and its result is dropped.
-    pub(crate) async fn run<T, F>(&self, depth: usize, limit: Duration, step: F) -> Option<Ran<T>>
+    /// Runs a step on so many `bytes` once a thread is free, those of later stages (`depth`) first. The step is told until
+    /// when it may take: `limit` from its begin, whatever it waited before. `None` when it has not ended by then; the step
+    /// is abandoned, as it is when the future is dropped: it ends by itself and its result is dropped.
+    pub(crate) async fn run<T, F>(&self, depth: usize, bytes: u64, limit: Duration, step: F) -> Option<Ran<T>>
     where
         T: Send + 'static,
         F: FnOnce(Instant) -> T + Send + 'static,
@@ -74,12 +78,13 @@ impl CpuPool {
             }
             let _ = sender.send(ran);
         };
-        let turn = match self.queue.submit(depth, Box::new(job)) {
+        let turn = match self.queue.submit(depth, Job { run: Box::new(job), wide: bytes >= WIDE }) {
             Submitted::Next(job) => {
                 let queue = Arc::clone(&self.queue);
-                self.threads.spawn(move || run_and_go_on(queue, job));
+                self.threads.spawn(move || queue.run_and_go_on(job));
                 None
             }
+            Submitted::Given => None,
             Submitted::Waits(turn) => Some(turn),
         };
         let mut waiting = Waiting { pool: self, turn, ended, waits: true };
@@ -103,12 +108,9 @@ impl CpuPool {
     }
 }
 
-/// Runs a step, then has its thread begin the next. That one is spawned and not called: where this step runs within another,
-/// which waits for a part of itself, that one must go on first.
-fn run_and_go_on(queue: Arc<Queue>, job: Job) {
-    job();
-    if let Some(next) = queue.next() {
-        rayon::spawn(move || run_and_go_on(queue, next));
+impl Drop for CpuPool {
+    fn drop(&mut self) {
+        self.queue.close();
     }
 }
 
@@ -146,120 +148,11 @@ pub(crate) fn thread_cpu() -> Duration {
     Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
-/// A step, to be run by a thread of the pool.
-type Job = Box<dyn FnOnce() + Send>;
-
-/// Later stages first, then in the order in which they came.
-type Turn = (std::cmp::Reverse<usize>, u64);
-
-/// The steps that wait, and how many threads have none.
-struct Queue {
-    state: Mutex<QueueState>,
-}
-
-struct QueueState {
-    free: usize,
-    tickets: u64,
-    waiting: BTreeMap<Turn, Job>,
-}
-
-/// What became of a step that was handed in.
-enum Submitted {
-    /// A thread is free: it is to be run, and the next after it.
-    Next(Job),
-    Waits(Turn),
-}
-
-impl Queue {
-    fn new(threads: usize) -> Self {
-        Self { state: Mutex::new(QueueState { free: threads, tickets: 0, waiting: BTreeMap::new() }) }
-    }
-
-    fn submit(&self, depth: usize, job: Job) -> Submitted {
-        let mut state = self.lock();
-        if state.free > 0 {
-            state.free -= 1;
-            return Submitted::Next(job);
-        }
-        state.tickets += 1;
-        let turn = (std::cmp::Reverse(depth), state.tickets);
-        state.waiting.insert(turn, job);
-        Submitted::Waits(turn)
-    }
-
-    /// The next step for a thread that ended one; without any the thread is free.
-    fn next(&self) -> Option<Job> {
-        let mut state = self.lock();
-        let next = state.waiting.pop_first();
-        state.free += usize::from(next.is_none());
-        next.map(|(_, job)| job)
-    }
-
-    /// Takes a step back; says whether it had not begun.
-    fn withdraw(&self, turn: Turn) -> bool {
-        let withdrawn = self.lock().waiting.remove(&turn);
-        // What it holds is dropped after the lock.
-        withdrawn.is_some()
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, QueueState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use proptest::prelude::*;
+    use std::sync::{Barrier, Mutex};
 
-    proptest! {
-        /// Whatever the order of handing in, taking back and ending: never more steps at once than threads, none lost, none
-        /// run twice, none run that was taken back, and no thread is free while a step waits.
-        #[test]
-        fn steps_are_neither_lost_nor_run_twice(steps in prop::collection::vec((0_u8..3, 0_usize..6), 1..120)) {
-            let queue = Queue::new(3);
-            let ran = Arc::new(Mutex::new(Vec::new()));
-            let (mut running, mut waiting, mut withdrawn, mut handed_in) = (Vec::new(), Vec::new(), Vec::new(), 0);
-            let end = |job: Job, running: &mut Vec<Job>| {
-                job();
-                running.extend(queue.next());
-            };
-            for (what, which) in steps {
-                match what {
-                    0 => {
-                        let (number, log) = (handed_in, Arc::clone(&ran));
-                        handed_in += 1;
-                        match queue.submit(which, Box::new(move || log.lock().expect("not poisoned").push(number))) {
-                            Submitted::Next(job) => running.push(job),
-                            Submitted::Waits(turn) => waiting.push((turn, number)),
-                        }
-                    }
-                    1 if !running.is_empty() => {
-                        let job = running.swap_remove(which % running.len());
-                        end(job, &mut running);
-                    }
-                    2 if !waiting.is_empty() => {
-                        let (turn, number) = waiting.swap_remove(which % waiting.len());
-                        if queue.withdraw(turn) {
-                            withdrawn.push(number);
-                        }
-                    }
-                    _ => {}
-                }
-                let state = queue.lock();
-                prop_assert_eq!(running.len() + state.free, 3);
-                prop_assert!(state.waiting.is_empty() || state.free == 0);
-            }
-            while let Some(job) = running.pop() {
-                end(job, &mut running);
-            }
-            let mut seen = ran.lock().expect("not poisoned").clone();
-            seen.extend(withdrawn);
-            seen.sort_unstable();
-            prop_assert_eq!(seen, (0..handed_in).collect::<Vec<_>>());
-            prop_assert_eq!(queue.lock().free, 3);
-        }
-    }
+    use super::*;
 
     const LONG: Duration = Duration::from_secs(60);
 
@@ -272,8 +165,8 @@ mod tests {
             let order = Arc::clone(&order);
             move |_: Instant| order.lock().expect("not poisoned").push(depth)
         };
-        let first = pool.run(0, LONG, move |_| gone.recv());
-        let (early, late) = (pool.run(1, LONG, notes(1)), pool.run(5, LONG, notes(5)));
+        let first = pool.run(0, 1, LONG, move |_| gone.recv());
+        let (early, late) = (pool.run(1, 1, LONG, notes(1)), pool.run(5, 1, LONG, notes(5)));
         // Polled in this order: the thread is taken, then both wait.
         let release = async { go.send(()).expect("the first waits") };
         let (first, early, late, ()) = tokio::join!(biased; first, early, late, release);
@@ -286,8 +179,8 @@ mod tests {
         let pool = CpuPool::new(1).expect("a pool of one");
         let limit = Duration::from_millis(100);
         let (go, gone) = std::sync::mpsc::channel::<()>();
-        let first = pool.run(0, limit, move |_| gone.recv());
-        let second = pool.run(0, limit, |until| until.saturating_duration_since(Instant::now()));
+        let first = pool.run(0, 1, limit, move |_| gone.recv());
+        let second = pool.run(0, 1, limit, |until| until.saturating_duration_since(Instant::now()));
         let release = async {
             tokio::time::sleep(limit * 4).await;
             assert!(pool.is_stuck(), "nobody waits for the first any more");
@@ -304,8 +197,61 @@ mod tests {
     #[tokio::test]
     async fn a_panic_is_caught_and_the_pool_goes_on() {
         let pool = CpuPool::new(1).expect("a pool of one");
-        let ran: Ran<()> = pool.run(0, LONG, |_| panic!("broken table")).await.expect("in time");
+        let ran: Ran<()> = pool.run(0, 1, LONG, |_| panic!("broken table")).await.expect("in time");
         assert!(ran.result.is_err_and(|panicked| panicked.0 == "broken table"));
-        assert!(pool.run(0, LONG, |_| 7).await.is_some_and(|ran| ran.result.is_ok_and(|seven| seven == 7)));
+        assert!(pool.run(0, 1, LONG, |_| 7).await.is_some_and(|ran| ran.result.is_ok_and(|seven| seven == 7)));
+    }
+
+    /// A step that is done once two threads are in it.
+    fn for_two() -> impl FnOnce(Instant) + Send {
+        let both = Barrier::new(2);
+        move |_| {
+            rayon::join(|| both.wait(), || both.wait());
+        }
+    }
+
+    #[tokio::test]
+    async fn threads_that_wait_take_parts_of_a_large_step() {
+        let pool = CpuPool::new(2).expect("a pool of two");
+        for _ in 0..20 {
+            // Two small ones at once, after which both threads wait for the next.
+            let both = Arc::new(Barrier::new(2));
+            let small = || {
+                let both = Arc::clone(&both);
+                pool.run(0, 1, LONG, move |_| both.wait())
+            };
+            let (one, other) = tokio::join!(small(), small());
+            assert!(one.is_some() && other.is_some());
+            assert!(pool.run(0, WIDE, LONG, for_two()).await.is_some());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_step_within_another_does_not_hold_that_one_up() {
+        let pool = CpuPool::new(2).expect("a pool of two");
+        let both = Arc::new(Barrier::new(2));
+        let (go, gone) = std::sync::mpsc::channel::<()>();
+        let (begun, begins) = oneshot::channel();
+        // Its part is held by the other thread; waiting for that, its own thread takes the next step.
+        let outer = pool.run(0, 1, LONG, move |_| {
+            let also = Arc::clone(&both);
+            let part = move || {
+                also.wait();
+                gone.recv()
+            };
+            let rest = || {
+                both.wait();
+                begun.send(()).expect("waited for");
+            };
+            rayon::join(rest, part).1
+        });
+        let inner = async {
+            begins.await.expect("sent");
+            let inner = pool.run(0, 1, LONG, |_| 7).await.expect("in time");
+            go.send(()).expect("waited for");
+            inner.result.is_ok_and(|seven| seven == 7)
+        };
+        let (outer, inner) = tokio::join!(outer, inner);
+        assert!(inner && outer.is_some_and(|outer| outer.result.is_ok_and(|gone| gone.is_ok())));
     }
 }

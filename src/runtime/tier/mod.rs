@@ -3,4 +3,5 @@
 pub(crate) mod child;
 pub(crate) mod cpu;
 pub(crate) mod process;
+mod queue;
 mod sandbox;
