@@ -11,6 +11,7 @@ mod page;
 mod paid;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use bytes::Bytes;
@@ -33,6 +34,7 @@ pub struct LedgerError(pub(crate) String);
 #[derive(Debug)]
 pub struct Ledger {
     requests: Option<mpsc::Sender<Request>>,
+    known: Arc<paid::Known>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -85,6 +87,8 @@ impl Ledger {
 
     fn serve(mut database: Database) -> Result<Self, LedgerError> {
         let (requests, mut asked) = mpsc::channel(REQUESTS);
+        let known = Arc::<paid::Known>::default();
+        let knows = Arc::clone(&known);
         let serve = move || {
             while let Some(first) = asked.blocking_recv() {
                 let mut group = vec![first];
@@ -93,14 +97,14 @@ impl Ledger {
                 {
                     group.push(next);
                 }
-                answer(&mut database, group);
+                answer(&mut database, &knows, group);
             }
         };
         let thread = std::thread::Builder::new()
             .name("ledger".into())
             .spawn(serve)
             .map_err(|error| LedgerError(format!("its thread cannot start: {error}")))?;
-        Ok(Self { requests: Some(requests), thread: Some(thread) })
+        Ok(Self { requests: Some(requests), known, thread: Some(thread) })
     }
 
     /// What is known of these documents, in their order.
@@ -189,7 +193,7 @@ enum Write {
 
 /// Answers requests that came together: those that write in one transaction, and told once that is durable; where it
 /// fails, each in its own, so that one that cannot be written costs no other.
-fn answer(database: &mut Database, group: Vec<Request>) {
+fn answer(database: &mut Database, known: &paid::Known, group: Vec<Request>) {
     let mut writes = Vec::new();
     // Whoever asked may have gone: then nobody is told.
     for request in group {
@@ -209,7 +213,10 @@ fn answer(database: &mut Database, group: Vec<Request>) {
             Request::Page(page, answer) => drop(answer.send(database.page(&page))),
             Request::HandedIn(owner, key, answer) => drop(answer.send(database.handed_in(&owner, &key))),
             Request::OpenWithin(prefix, answer) => drop(answer.send(database.open_within(&prefix))),
-            Request::Recall(keys, answer) => drop(answer.send(database.recall(&keys))),
+            Request::Recall(keys, answer) => {
+                let found = known.read(database).and_then(|()| database.recall(&keys));
+                drop(answer.send(found));
+            }
             Request::ForgetPaid(answer) => drop(answer.send(database.forget_paid())),
             Request::Keep(results, answer) => writes.push((Write::Paid(results), answer)),
             Request::Write(changes, answer) => writes.push((Write::Changes(changes), answer)),
@@ -226,6 +233,9 @@ fn answer(database: &mut Database, group: Vec<Request>) {
             Ok(()) => Ok(()),
             Err(_) => database.together(|database| apply(database, &write)),
         };
+        if let (Write::Paid(results), Ok(())) = (&write, &written) {
+            known.add(results);
+        }
         drop(answer.send(written));
     }
 }

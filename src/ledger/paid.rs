@@ -1,6 +1,9 @@
 //! Paid results in the ledger: what a model answered, by a hash of what it was asked. Bounded in size: what was not asked
 //! for the longest goes first.
 
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+
 use bytes::Bytes;
 use docmill_api::crash::crash_point;
 use docmill_api::{Digest, PaidResults, StageError, async_trait};
@@ -15,9 +18,65 @@ const LIMIT: u64 = 1 << 30;
 /// Of a day, what makes a use worth noting: so that recalling writes next to nothing.
 const DAY: i64 = 86_400;
 
+/// Up to how many results their keys are held in memory, some two megabytes of them.
+const KNOWN: usize = 100_000;
+
+/// Which results there may be, so that what is new is known to be so without a way to the thread and the disk. A part of
+/// each key: what seems to be there is looked for.
+#[derive(Debug, Default)]
+pub(super) struct Known(Mutex<Keys>);
+
+#[derive(Debug, Default)]
+enum Keys {
+    #[default]
+    NotRead,
+    All(HashSet<u64>),
+    TooMany,
+}
+
+impl Known {
+    /// Whether none of them was ever kept, for certain.
+    fn has_none_of(&self, keys: &[Digest]) -> bool {
+        match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            Keys::All(known) => !keys.iter().any(|key| known.contains(&part_of(key))),
+            Keys::NotRead | Keys::TooMany => false,
+        }
+    }
+
+    /// Takes in all that are there, the first time it is called.
+    pub(super) fn read(&self, database: &Database) -> Result<(), LedgerError> {
+        let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*keys, Keys::NotRead) {
+            let mut select = database.connection.prepare(&format!("SELECT key FROM paid LIMIT {}", KNOWN + 1))?;
+            let parts = select.query_map([], |row| Ok(part_of(&Digest::from(row.get::<_, [u8; 32]>(0)?))))?;
+            let parts = parts.collect::<Result<HashSet<_>, _>>()?;
+            *keys = if parts.len() > KNOWN { Keys::TooMany } else { Keys::All(parts) };
+        }
+        Ok(())
+    }
+
+    /// Takes in what was kept, before anybody is told that it was.
+    pub(super) fn add(&self, results: &[(Digest, Bytes)]) {
+        let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Keys::All(known) = &mut *keys else { return };
+        known.extend(results.iter().map(|(key, _)| part_of(key)));
+        if known.len() > KNOWN {
+            *keys = Keys::TooMany;
+        }
+    }
+}
+
+fn part_of(key: &Digest) -> u64 {
+    let [first, ..] = key.as_bytes().as_chunks().0 else { return 0 };
+    u64::from_le_bytes(*first)
+}
+
 #[async_trait]
 impl PaidResults for Ledger {
     async fn recall(&self, keys: &[Digest]) -> Result<Vec<Option<Bytes>>, StageError> {
+        if self.known.has_none_of(keys) {
+            return Ok(vec![None; keys.len()]);
+        }
         let keys = keys.to_vec();
         self.ask(|answer| Request::Recall(keys, answer)).await.map_err(unusable)
     }
@@ -147,6 +206,26 @@ mod tests {
         assert_eq!(found, [None, Some(Bytes::from_static(b"one"))]);
         assert_eq!(ledger.forget_paid().await.expect("forgotten"), 1);
         assert_eq!(ledger.recall(&[key(1)]).await.expect("read"), [None]);
+    }
+
+    #[tokio::test]
+    async fn what_was_kept_is_found_whenever_it_was_kept() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("ledger.db");
+        let one = Some(Bytes::from_static(b"one"));
+        let ledger = Ledger::open(&path, false).expect("opened");
+        assert!(!ledger.known.has_none_of(&[key(1)]), "it was not looked yet");
+        assert_eq!(ledger.recall(&[key(1)]).await.expect("read"), [None]);
+        assert!(ledger.known.has_none_of(&[key(1)]));
+        ledger.keep(vec![(key(1), Bytes::from_static(b"one"))]).await.expect("kept");
+        assert!(ledger.known.has_none_of(&[key(2)]) && !ledger.known.has_none_of(&[key(2), key(1)]));
+        assert_eq!(ledger.recall(&[key(2), key(1)]).await.expect("read"), [None, one.clone()]);
+        drop(ledger);
+        let ledger = Ledger::open(&path, false).expect("opened again");
+        assert_eq!(ledger.recall(&[key(1)]).await.expect("read"), [one]);
+        // Too many to hold: each is looked for.
+        ledger.known.add(&(0..=KNOWN).map(|number| (key(number), Bytes::new())).collect::<Vec<_>>());
+        assert!(!ledger.known.has_none_of(&[key(KNOWN + 1)]));
     }
 
     #[test]
