@@ -57,7 +57,8 @@ impl NodeRuntime {
     /// that end.
     async fn ends_as_before(&self, token: &Token, document: &Document) -> Result<bool, Closed> {
         let delivery = token.delivery();
-        let Some(memory) = self.shared.memory.get().filter(|_| !delivery.past.doubt) else { return Ok(false) };
+        let may_be = !delivery.past.doubt && !delivery.past.is_new;
+        let Some(memory) = self.shared.memory.get().filter(|_| may_be) else { return Ok(false) };
         match memory.recall(document).await {
             Ok(Some(before)) => {
                 delivery.end_as_before(before);

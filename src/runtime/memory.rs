@@ -45,6 +45,8 @@ pub(crate) struct Past {
     pub(crate) doubt: bool,
     /// The stores hold an earlier version of it.
     pub(crate) kept: bool,
+    /// It never ended in these stores under this pipeline, whatever its content: once it is read, nothing is to be looked up.
+    pub(crate) is_new: bool,
 }
 
 /// What is to be done with a document that was listed.
@@ -86,14 +88,14 @@ impl Memory {
         let entries = self.ledger.look(ids).await.map_err(unusable)?;
         let verdict = |(item, entry): (&SourceItem, Option<Entry>)| {
             let Some(entry) = entry.filter(|entry| !item.gone && self.is_ours(entry)) else {
-                return Verdict::TakeIn(Past::default(), None);
+                return Verdict::TakeIn(Past { is_new: true, ..Past::default() }, None);
             };
             let same = !entry.open && item.stamp.is_some() && entry.stamp == item.stamp;
             let before = as_before_of(&entry).filter(|_| !entry.open && self.is_of_this_pipeline(&entry));
             match before {
                 Some(before) if same => Verdict::AsBefore(before),
                 before => {
-                    let past = Past { doubt: entry.open, kept: entry.kept.is_some() };
+                    let past = Past { doubt: entry.open, kept: entry.kept.is_some(), is_new: before.is_none() };
                     let may_be = before.is_some() && item.stamp.is_none();
                     let known = entry.stamp.zip(entry.content).filter(|_| may_be);
                     Verdict::TakeIn(past, known.map(|(stamp, content)| Known { stamp, content }))
