@@ -15,7 +15,7 @@ use crate::archive::{self, Cache, Limits};
 use crate::body::too_large;
 use crate::config::{self, DownloadConfig};
 use crate::http::Http;
-use crate::load::{About, Holds, Loaded, Source, container_key, is_store};
+use crate::load::{About, Holds, Loaded, Source, container_key, is_store, slot_key};
 use crate::member::{Address, DEPTH, file_name};
 use crate::store::{Environment, Place, Stores, Target};
 use docmill_net::Guard;
@@ -87,10 +87,13 @@ impl Download {
                 return self.stores.list(&place, document).await;
             }
         }
-        let key = self.key(&address).await;
+        let mut key = if address.path.is_empty() { String::new() } else { self.key(&address).await };
         let known = document.known.as_ref().map(|known| known.stamp.clone());
         let about = About { name: document.filename.clone(), declared: document.media_type.clone(), known };
         let loaded = self.load(cx, &address, &key, about).await?;
+        if address.path.is_empty() && loaded.source.holds() != Holds::Itself {
+            key = container_key(loaded.state, &address);
+        }
         self.conclude(cx, document, &address, &key, loaded).await
     }
 
@@ -127,7 +130,7 @@ impl Download {
             count += 1;
         }
         if count > 0 {
-            self.archives.put(&container_key(key, address), Arc::new(archive));
+            self.archives.put(&slot_key(key, address), Arc::new(archive));
         }
         if holds == Holds::Others {
             outputs.skip(match count {

@@ -1,9 +1,10 @@
 //! Reads files. Blocking: called where blocking is allowed.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use docmill_api::StageError;
 
@@ -14,7 +15,15 @@ use crate::sniff::{self, HEAD};
 /// How much is read between two looks at cancellation: some ten milliseconds of a slow disk.
 const STEP: u64 = 4 << 20;
 
-/// The whole of a regular file, in one allocation of its size; an archive larger than a document is only opened.
+/// What changes with the content of a file: its length, and when it was changed last.
+pub(crate) type State = (u64, Option<SystemTime>);
+
+pub(crate) fn state_of(metadata: &Metadata) -> State {
+    (metadata.len(), metadata.modified().ok())
+}
+
+/// The whole of a regular file, in one allocation of its size, and its state before; an archive larger than a document is
+/// only opened.
 ///
 /// What is no regular file is never opened: opening a pipe waits for a writer, opening a device may do anything.
 pub(crate) fn read(
@@ -22,7 +31,7 @@ pub(crate) fn read(
     name: &str,
     limits: &Limits,
     is_cancelled: &dyn Fn() -> bool,
-) -> Result<Body, StageError> {
+) -> Result<(Body, State), StageError> {
     let max_bytes = limits.max_bytes;
     let metadata = fs::metadata(path).map_err(|error| failure(&error))?;
     if metadata.is_dir() {
@@ -31,12 +40,13 @@ pub(crate) fn read(
     if !metadata.is_file() {
         return Err(StageError::rejected("neither file nor directory: a pipe, socket or device"));
     }
+    let state = state_of(&metadata);
     let mut file = File::open(path).map_err(|error| failure(&error))?;
     if metadata.len() > max_bytes {
         let window = Window::new(Arc::new(file), metadata.len());
         let head = window.head(HEAD).map_err(|error| failure(&error))?;
         return match sniff::archive(&head, name) {
-            Some(_) => Ok(Body::Large(window)),
+            Some(_) => Ok((Body::Large(window), state)),
             None => Err(too_large(Some(metadata.len()), max_bytes)),
         };
     }
@@ -53,7 +63,7 @@ pub(crate) fn read(
         }
         if (count as u64) < room {
             let window = Window::new(Arc::new(file), bytes.len() as u64);
-            return Ok(Body::Whole(bytes.into(), Some(window)));
+            return Ok((Body::Whole(bytes.into(), Some(window)), state));
         }
     }
 }

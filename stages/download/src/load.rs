@@ -52,11 +52,13 @@ pub(crate) struct Loaded {
     pub(crate) marks: Vec<(&'static str, String)>,
     /// What tells this content from others without reading it.
     pub(crate) stamp: Option<String>,
+    /// The state of the file that it was read from.
+    pub(crate) state: Option<file::State>,
 }
 
 impl From<Source> for Loaded {
     fn from(source: Source) -> Self {
-        Self { source, marks: Vec::new(), stamp: None }
+        Self { source, marks: Vec::new(), stamp: None, state: None }
     }
 }
 
@@ -113,16 +115,14 @@ impl Download {
         Ok(scheme)
     }
 
-    /// What an open container is known by: its place, and for a file what changes with its content.
+    /// What the container is known by that an address leads through, before anything of it is read.
     pub(crate) async fn key(&self, address: &Address) -> String {
         let path = Url::parse(&address.base).ok().filter(|url| url.scheme() == "file");
         let state = match path.and_then(|url| url.to_file_path().ok()) {
-            Some(path) => {
-                tokio::fs::metadata(path).await.ok().map(|metadata| (metadata.len(), metadata.modified().ok()))
-            }
+            Some(path) => tokio::fs::metadata(path).await.ok().map(|metadata| file::state_of(&metadata)),
             None => None,
         };
-        format!("{state:?} {}", address.base)
+        container_key(state, address)
     }
 
     /// Reads what is at an address, through containers where it is in some.
@@ -152,16 +152,18 @@ impl Download {
             let object = self.stores.get(&place, path, &about.name).await?;
             let marks = object.etag.map(|etag| ("etag", etag)).into_iter();
             let marks = marks.chain([("last_modified", object.last_modified)]).collect();
-            return Ok(Loaded { source: about.source_of(object.body).await?, marks, stamp: None });
+            return Ok(Loaded { source: about.source_of(object.body).await?, marks, stamp: None, state: None });
         }
         let url =
             Url::parse(base).map_err(|error| StageError::rejected(format!("its location is no address: {error}")))?;
         if matches!(url.scheme(), "file" | UPLOAD) {
             let path = self.path_of(&url)?;
-            let limits = self.limits;
-            let source =
-                blocking(cx, move |is_cancelled| about.source(file::read(&path, &about.name, &limits, is_cancelled)?));
-            return Ok(source.await?.into());
+            let (limits, is_file) = (self.limits, url.scheme() == "file");
+            return blocking(cx, move |is_cancelled| {
+                let (body, state) = file::read(&path, &about.name, &limits, is_cancelled)?;
+                Ok(Loaded { state: is_file.then_some(state), ..about.source(body)?.into() })
+            })
+            .await;
         }
         let Some(fetched) = self.http.fetch(url, &about.name, about.known.as_deref()).await? else {
             return Ok(Source::AsKnown.into());
@@ -171,7 +173,7 @@ impl Download {
         let about = About { name, declared: declared.or(about.declared), known: None };
         let marks = [("etag", etag), ("last_modified", last_modified)];
         let marks = marks.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
-        Ok(Loaded { source: about.source_of(body).await?, marks, stamp })
+        Ok(Loaded { source: about.source_of(body).await?, marks, stamp, state: None })
     }
 
     fn path_of(&self, url: &Url) -> Result<PathBuf, StageError> {
@@ -191,7 +193,7 @@ impl Download {
         key: String,
     ) -> BoxFuture<'a, Result<Arc<Archive>, StageError>> {
         async move {
-            let slot = self.archives.slot(&container_key(&key, &address));
+            let slot = self.archives.slot(&slot_key(&key, &address));
             let open = async {
                 let about = About { name: address.name(), declared: None, known: None };
                 let loaded = self.load(cx, &address, &key, about).await?;
@@ -253,8 +255,13 @@ pub(crate) fn is_store(scheme: &str) -> bool {
     matches!(scheme, "s3" | "gs" | "az")
 }
 
-/// What an open container is kept by: its place, and the way to it from there.
-pub(crate) fn container_key(key: &str, address: &Address) -> String {
+/// What an open container is known by: its place, and for a file what changes with its content.
+pub(crate) fn container_key(state: Option<file::State>, address: &Address) -> String {
+    format!("{state:?} {}", address.base)
+}
+
+/// What an open container is kept by: what it is known by, and the way to it from there.
+pub(crate) fn slot_key(key: &str, address: &Address) -> String {
     match address.path.split_last() {
         Some((last, outer)) => {
             let outer = Address { base: String::new(), path: outer.to_vec() };
