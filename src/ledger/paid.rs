@@ -2,7 +2,7 @@
 //! for the longest goes first.
 
 use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use docmill_api::crash::crash_point;
@@ -37,32 +37,37 @@ enum Keys {
 impl Known {
     /// Whether none of them was ever kept, for certain.
     fn has_none_of(&self, keys: &[Digest]) -> bool {
-        match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+        match &*self.lock() {
             Keys::All(known) => !keys.iter().any(|key| known.contains(&part_of(key))),
             Keys::NotRead | Keys::TooMany => false,
         }
     }
 
-    /// Takes in all that are there, the first time it is called.
+    /// Takes in all that are there, the first time it is called. Only the ledger's thread calls this and [`Known::add`], so
+    /// that nobody who asks waits for the database.
     pub(super) fn read(&self, database: &Database) -> Result<(), LedgerError> {
-        let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if matches!(*keys, Keys::NotRead) {
-            let mut select = database.connection.prepare(&format!("SELECT key FROM paid LIMIT {}", KNOWN + 1))?;
-            let parts = select.query_map([], |row| Ok(part_of(&Digest::from(row.get::<_, [u8; 32]>(0)?))))?;
-            let parts = parts.collect::<Result<HashSet<_>, _>>()?;
-            *keys = if parts.len() > KNOWN { Keys::TooMany } else { Keys::All(parts) };
+        if !matches!(*self.lock(), Keys::NotRead) {
+            return Ok(());
         }
+        let mut select = database.connection.prepare(&format!("SELECT key FROM paid LIMIT {}", KNOWN + 1))?;
+        let parts = select.query_map([], |row| Ok(part_of(&Digest::from(row.get::<_, [u8; 32]>(0)?))))?;
+        let parts = parts.collect::<Result<HashSet<_>, _>>()?;
+        *self.lock() = if parts.len() > KNOWN { Keys::TooMany } else { Keys::All(parts) };
         Ok(())
     }
 
     /// Takes in what was kept, before anybody is told that it was.
     pub(super) fn add(&self, results: &[(Digest, Bytes)]) {
-        let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut keys = self.lock();
         let Keys::All(known) = &mut *keys else { return };
         known.extend(results.iter().map(|(key, _)| part_of(key)));
         if known.len() > KNOWN {
             *keys = Keys::TooMany;
         }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Keys> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

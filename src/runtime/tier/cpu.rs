@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn threads_that_wait_take_parts_of_a_large_step() {
+    async fn threads_that_wait_take_parts_of_a_step() {
         let pool = CpuPool::new(2).expect("a pool of two");
         for _ in 0..20 {
             // Two small ones at once, after which both threads wait for the next.
@@ -224,6 +224,8 @@ mod tests {
             assert!(one.is_some() && other.is_some());
             assert!(pool.run(0, WIDE, LONG, for_two()).await.is_some());
         }
+        // Of a small one as well, if not at once.
+        assert!(pool.run(0, 1, LONG, |_| ()).await.is_some() && pool.run(0, 1, LONG, for_two()).await.is_some());
     }
 
     #[tokio::test]

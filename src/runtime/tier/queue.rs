@@ -2,13 +2,18 @@
 //!
 //! A thread without a step waits here, and one that hands in a step wakes exactly one. rayon's own threads look for work
 //! some thirty times before they sleep, each giving the CPU to the next, and a step that begins wakes two of them: where
-//! steps are small and come one by one, that was as much as the steps. Only while a step runs that may be cut into parts do
-//! threads wait in rayon, which hands parts out.
+//! steps are small and come one by one, that was as much as the steps. While a step runs that may be cut into parts, and
+//! whenever nothing comes for a while, threads wait in rayon, which hands parts out.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+/// How long a thread waits here before it goes back to rayon: a small step that is cut into parts all the same, or a part
+/// within which a step was run, is held up no longer.
+const LONGEST: Duration = Duration::from_millis(100);
 
 /// A step, to be run by a thread of the pool.
 pub(super) struct Job {
@@ -124,15 +129,16 @@ impl Queue {
         if !may_wait || state.is_wanted_in_rayon() {
             return None;
         }
-        let this = thread::current();
+        let (this, until) = (thread::current(), Instant::now() + LONGEST);
         state.parked.push(this.clone());
         loop {
             drop(state);
-            thread::park();
+            let left = until.saturating_duration_since(Instant::now());
+            thread::park_timeout(left);
             state = self.lock();
             match state.parked.iter().position(|parked| parked.id() == this.id()) {
                 None => return state.given.pop_front(),
-                Some(at) if state.is_wanted_in_rayon() => {
+                Some(at) if left.is_zero() || state.is_wanted_in_rayon() => {
                     state.parked.remove(at);
                     return None;
                 }
