@@ -10,11 +10,13 @@
 //! | `lookup` | what the table holds of given documents |
 //! | `index` | what is done once the run ends: full-text index, few files, no old versions |
 //! | `pieces` | how an index grows: which of its pieces are merged |
+//! | `event_loop` | where all of this runs, away from the pipeline's records |
 //! | `documents` | which documents it holds |
 //! | `rows` | the rows of given documents |
 //! | `search` | reads the table, also beside a run that writes it |
 
 mod documents;
+mod event_loop;
 mod index;
 mod lookup;
 mod mark;
@@ -138,7 +140,8 @@ impl StageFactory for LanceDb {
     async fn search(config: Self::Config, cx: &BuildContext) -> Result<Option<Arc<dyn Search>>, StageError> {
         let place = Place::new(&config, cx)?;
         let (table, identity) = place.open_to_read().await?;
-        Ok(Some(Arc::new(search::LanceSearch::new(table, identity.embedding()))))
+        let search = search::LanceSearch::new(table, identity.embedding());
+        Ok(Some(Arc::new(event_loop::Reader::new(search))))
     }
 }
 

@@ -15,6 +15,7 @@ use lancedb::expr::DfExpr;
 use lancedb::table::NaNVectorBehavior;
 use tokio::sync::Mutex;
 
+use super::event_loop::spawn;
 use super::index;
 use super::lookup::{self, DOCUMENTS_A_QUERY, one_of};
 use super::mark::Mark;
@@ -71,7 +72,7 @@ impl Sink for LanceSink {
     async fn write(&self, _cx: &Context, batch: Vec<Record>) -> Vec<Result<u64, StageError>> {
         let records = batch.len();
         let mut committer = Arc::clone(&self.committer).lock_owned().await;
-        match tokio::spawn(async move { committer.write(batch).await }).await {
+        match spawn(async move { committer.write(batch).await }).await {
             Ok(outcomes) => outcomes,
             Err(error) => vec![Err(stopped(&error)); records],
         }
@@ -88,7 +89,7 @@ impl Sink for LanceSink {
             })
             .collect();
         let mut committer = Arc::clone(&self.committer).lock_owned().await;
-        tokio::spawn(async move {
+        spawn(async move {
             committer.forget(&gone).await?;
             committer.settle(&ended).await
         })
@@ -98,12 +99,12 @@ impl Sink for LanceSink {
 
     async fn barrier(&self, _cx: &Context) -> Result<(), StageError> {
         let mut committer = Arc::clone(&self.committer).lock_owned().await;
-        tokio::spawn(async move { committer.begin_or_sync().await }).await.map_err(|error| stopped(&error))?
+        spawn(async move { committer.begin_or_sync().await }).await.map_err(|error| stopped(&error))?
     }
 
     async fn close(&self, _cx: &Context) -> Result<(), StageError> {
         let mut committer = Arc::clone(&self.committer).lock_owned().await;
-        tokio::spawn(async move { committer.close().await }).await.map_err(|error| stopped(&error))??;
+        spawn(async move { committer.close().await }).await.map_err(|error| stopped(&error))??;
         self.hold.rest().await
     }
 

@@ -1,6 +1,7 @@
 //! Properties of the sink `lancedb` and its search, through a real database in a directory.
 
 mod compressed;
+mod event_loop;
 mod growth;
 mod merge;
 mod rows;
