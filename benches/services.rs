@@ -7,7 +7,8 @@
 //!
 //! - `steady`: 2,000 calls for vectors to a service that takes 50 ms, five at once. The ideal: those calls without a gap. And
 //!   the program's CPU time a call, beyond that of the same run with the built-in model: beside it that of a process which does
-//!   nothing but ask and decode, and that of decoding alone.
+//!   nothing but ask and decode, and that of decoding alone; and by whose threads it was used (Linux): those of the stages
+//!   (LanceDB, which commits each second, and the pool), or the engine's, on whose event loop it asks and decodes.
 //! - `faults`: 500 documents, a tenth of the calls fails and a hundredth hangs. The ideal: every call that was made,
 //!   by its own latency (a hung one by the stage's timeout), spread over the widths of its stage without a gap.
 //! - `cap`: a service that takes 600 requests a minute and says nothing but 429, for four minutes. What was granted and
@@ -17,6 +18,7 @@
 
 mod program;
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -24,6 +26,8 @@ use std::time::{Duration, Instant};
 
 use docmill::load::simulate::{Running, Server, Settings, Stats};
 use serde_json::Value;
+
+use program::threads::Threads;
 
 const LATENCY: Duration = Duration::from_millis(500);
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -99,7 +103,7 @@ async fn steady() {
     const DOCUMENTS: usize = 2_000;
     let service = Duration::from_millis(50);
     let server = serve(even(service), "127.0.0.1:0").await;
-    let mut cpu = Vec::new();
+    let (mut cpu, mut threads) = (Vec::new(), Vec::new());
     for provider in ["builtin", "work"] {
         let base = tempfile::tempdir().unwrap();
         documents(base.path(), DOCUMENTS);
@@ -108,8 +112,11 @@ async fn steady() {
         if provider == "work" {
             sets.extend(["stages.embed.request.items=1", "stages.embed.width=5"]);
         }
-        let report = ended(command(base.path(), &server, &sets).spawn().unwrap()).await;
+        let run = command(base.path(), &server, &sets).spawn().unwrap();
+        let watched = Threads::of(run.id());
+        let report = ended(run).await;
         cpu.push(report["cpu_seconds"].as_f64().unwrap());
+        threads.push(watched.seconds());
         if provider == "builtin" {
             continue;
         }
@@ -133,8 +140,25 @@ async fn steady() {
             alone["cpu_ms"].as_f64().unwrap(),
             alone["decoding_ms"].as_f64().unwrap()
         );
+        let beyond = |names: &[&str]| {
+            let of = |run: &HashMap<String, f64>| names.iter().filter_map(|name| run.get(*name)).sum::<f64>();
+            (of(&threads[1]) - of(&threads[0])) * 1e3 / calls as f64
+        };
+        println!(
+            "  of them the engine's threads: {:.3} ms (event loop {:.3}, ledger {:.3}, watching {:.3}), LanceDB's {:.3}, the pool's {:.3}, the allocator's {:.3}",
+            beyond(&[LOOP, "main", "ledger", "sampler", "recorder"]),
+            beyond(&[LOOP, "main"]),
+            beyond(&["ledger"]),
+            beyond(&["sampler", "recorder"]),
+            beyond(&["lance-io", "lance-cpu"]),
+            beyond(&["cpu"]),
+            beyond(&["jemalloc_bg_thd"])
+        );
     }
 }
+
+/// The name of the event loop's threads, and of those that read and write files for it.
+const LOOP: &str = "tokio-rt-worker";
 
 /// As many calls in a process of their own.
 async fn alone_in_a_process(server: &Running, calls: u64) -> Value {

@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "not every bench uses all of it")]
 #![expect(clippy::unwrap_used, reason = "a bench")]
 
+pub(crate) mod threads;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -13,11 +13,12 @@ fn are_there(base: &Path, rows: usize) -> bool {
     let base = base.to_owned();
     let seen = std::thread::spawn(move || {
         let watcher = Builder::new_current_thread().enable_all().build().expect("an event loop");
-        watcher.block_on(timeout(Duration::from_secs(30), async {
+        let are_there = async {
             while count(&base).await != rows {
                 sleep(Duration::from_millis(5)).await;
             }
-        }))
+        };
+        watcher.block_on(async { timeout(Duration::from_secs(30), are_there).await })
     });
     seen.join().expect("watched").is_ok()
 }
