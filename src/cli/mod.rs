@@ -222,11 +222,7 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
     of_output.or(of_json) == Some(io::ErrorKind::BrokenPipe)
 }
 
-/// The event loop of a command: half as many threads as CPUs, since what computes has threads of its own, and each thread that
-/// waits here is one that a wake from outside wakes for nothing. Stacks are large because LanceDB's futures are deep in an
-/// unoptimised build.
+/// The event loop of a command. Stacks are large because LanceDB's futures are deep in an unoptimised build.
 fn event_loop() -> io::Result<tokio::runtime::Runtime> {
-    let threads = std::thread::available_parallelism().map_or(1, |cpus| cpus.get().div_ceil(2));
-    let mut event_loop = tokio::runtime::Builder::new_multi_thread();
-    event_loop.worker_threads(threads).enable_all().thread_stack_size(16 << 20).build()
+    tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(16 << 20).build()
 }

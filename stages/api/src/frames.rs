@@ -13,9 +13,9 @@
 //! | stage | [`Message::End`] or [`Message::Failed`] | the input is finished; the next may come |
 
 use std::io::{self, Read, Write};
-use std::sync::Arc;
 
 use bytes::Bytes;
+use bytestring::ByteString;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -174,7 +174,7 @@ impl ChunksHeader {
         Self { part: chunks.part, title: chunks.title.clone(), items }
     }
 
-    fn restore(self, source: &Arc<str>) -> io::Result<Chunks> {
+    fn restore(self, source: &ByteString) -> io::Result<Chunks> {
         let mut at = 0_usize;
         let mut items = Vec::with_capacity(self.items.len());
         for header in self.items {
@@ -202,10 +202,10 @@ impl ChunksHeader {
 
 /// Splits a payload into what goes into the header and the body. Bytes and texts are shared, not copied.
 #[must_use]
-pub fn split(payload: &Payload) -> (Header, Body) {
+pub fn split(payload: &Payload) -> (Header, Bytes) {
     match payload {
-        Payload::Reference(_) => (Header::Reference, Body::Bytes(Bytes::new())),
-        Payload::Blob(blob) => (Header::Blob, Body::Bytes(blob.bytes.clone())),
+        Payload::Reference(_) => (Header::Reference, Bytes::new()),
+        Payload::Blob(blob) => (Header::Blob, blob.bytes.clone()),
         Payload::Text(text) => (
             Header::Text {
                 kind: text.kind.clone(),
@@ -214,18 +214,18 @@ pub fn split(payload: &Payload) -> (Header, Body) {
                 blocks: text.blocks.to_vec(),
                 lines: text.lines,
             },
-            Body::Text(Arc::clone(&text.content)),
+            text.content.as_bytes().clone(),
         ),
         Payload::Chunks(chunks) => {
             let mut body = Vec::new();
             let chunks = ChunksHeader::of(chunks, &mut body);
-            (Header::Chunks { chunks }, Body::Bytes(body.into()))
+            (Header::Chunks { chunks }, body.into())
         }
         Payload::Vectors(vectors) => {
             let mut body = Vec::new();
             let chunks = ChunksHeader::of(&vectors.chunks, &mut body);
             body.extend(vectors.values.iter().flat_map(|value| value.to_le_bytes()));
-            (Header::Vectors { chunks, dimensions: vectors.dimensions }, Body::Bytes(body.into()))
+            (Header::Vectors { chunks, dimensions: vectors.dimensions }, body.into())
         }
     }
 }
@@ -239,7 +239,7 @@ pub fn join(header: Header, body: Bytes) -> io::Result<Payload> {
         Header::Reference => Payload::Reference(Reference::default()),
         Header::Blob => Payload::Blob(Blob { bytes: body }),
         Header::Text { kind, title, pages, blocks, lines } => {
-            let content = text_of(&body)?;
+            let content = text_of(body)?;
             if pages.iter().any(|page| !content.is_char_boundary(page.offset)) {
                 return Err(invalid("a page does not begin within the text"));
             }
@@ -249,7 +249,7 @@ pub fn join(header: Header, body: Bytes) -> io::Result<Payload> {
             }
             Payload::Text(Text { content, kind, title, pages: pages.into(), blocks: blocks.into(), lines })
         }
-        Header::Chunks { chunks } => Payload::Chunks(chunks.restore(&text_of(&body)?)?),
+        Header::Chunks { chunks } => Payload::Chunks(chunks.restore(&text_of(body)?)?),
         Header::Vectors { chunks, dimensions } => {
             let misfit = || invalid("the vectors do not fit the body");
             let texts = chunks.text_bytes().filter(|texts| *texts <= body.len()).ok_or_else(misfit)?;
@@ -259,36 +259,18 @@ pub fn join(header: Header, body: Bytes) -> io::Result<Payload> {
                 return Err(misfit());
             }
             let values = floats.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
-            let chunks = chunks.restore(&text_of(texts)?)?;
+            let chunks = chunks.restore(&text_of(Bytes::copy_from_slice(texts))?)?;
             Payload::Vectors(Vectors { chunks, dimensions, values })
         }
     })
-}
-
-/// A frame's body.
-#[derive(Clone, Debug)]
-pub enum Body {
-    /// Bytes.
-    Bytes(Bytes),
-    /// UTF-8.
-    Text(Arc<str>),
-}
-
-impl AsRef<[u8]> for Body {
-    fn as_ref(&self) -> &[u8] {
-        match self {
-            Self::Bytes(bytes) => bytes,
-            Self::Text(text) => text.as_bytes(),
-        }
-    }
 }
 
 fn invalid(message: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, message)
 }
 
-fn text_of(body: &[u8]) -> io::Result<Arc<str>> {
-    std::str::from_utf8(body).map(Arc::from).map_err(|_| invalid("a text is not UTF-8"))
+fn text_of(body: Bytes) -> io::Result<ByteString> {
+    ByteString::try_from(body).map_err(|_| invalid("a text is not UTF-8"))
 }
 
 fn prefix(message: &Message, body: &[u8]) -> io::Result<Vec<u8>> {
@@ -412,14 +394,14 @@ pub async fn read_async(from: &mut (impl AsyncRead + Unpin)) -> io::Result<Optio
 
 /// The frame that carries a record as an output.
 #[must_use]
-pub fn output(record: &Record) -> (Message, Body) {
+pub fn output(record: &Record) -> (Message, Bytes) {
     let (payload, body) = split(&record.payload);
     (Message::Output { document: Box::new((*record.document).clone()), payload }, body)
 }
 
 /// The frame that carries a record as an input.
 #[must_use]
-pub fn input(record: &Record, timeout_ms: u64) -> (Message, Body) {
+pub fn input(record: &Record, timeout_ms: u64) -> (Message, Bytes) {
     let (payload, body) = split(&record.payload);
     (Message::Input { document: Box::new((*record.document).clone()), payload, timeout_ms }, body)
 }

@@ -56,6 +56,7 @@ pub mod units;
 mod witness;
 
 pub use async_trait::async_trait;
+pub use bytestring::ByteString;
 pub use clock::{Clock, Left};
 pub use context::{Context, Outputs, Step, StepContext, Work, one_shot};
 pub use document::{Digest, Document, Known, MEMBER_MARK, SourceItem, canonical_uri};

@@ -7,6 +7,7 @@ use std::ops::{Deref, Range};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use bytestring::ByteString;
 use serde::{Deserialize, Serialize};
 
 use crate::Document;
@@ -148,8 +149,8 @@ pub enum TextKind {
 /// A document's text.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Text {
-    /// UTF-8, line ends `\n`.
-    pub content: Arc<str>,
+    /// UTF-8, line ends `\n`. Shared with whatever else holds it; of a file of such text it is the bytes that were read.
+    pub content: ByteString,
     /// How it is to be read.
     pub kind: TextKind,
     /// The document's title, where it has one.
@@ -187,37 +188,33 @@ pub struct Page {
 
 /// A part of a shared text, or the whole of one. Dereferences to `str`.
 #[derive(Clone)]
-pub struct Slice {
-    source: Arc<str>,
-    range: Range<usize>,
-}
+pub struct Slice(ByteString);
 
 impl Slice {
     /// The part of `source` in `range`, or `None` where the range is outside or cuts a character.
     #[must_use]
-    pub fn new(source: &Arc<str>, range: Range<usize>) -> Option<Self> {
-        source.get(range.clone())?;
-        Some(Self { source: Arc::clone(source), range })
+    pub fn new(source: &ByteString, range: Range<usize>) -> Option<Self> {
+        let part = source.get(range)?;
+        Some(Self(source.slice_ref(part)))
     }
 }
 
 impl From<String> for Slice {
     fn from(text: String) -> Self {
-        let range = 0..text.len();
-        Self { source: text.into(), range }
+        Self(text.into_boxed_str().into())
     }
 }
 
 impl From<&str> for Slice {
     fn from(text: &str) -> Self {
-        Self::from(text.to_owned())
+        Self(text.into())
     }
 }
 
 impl Deref for Slice {
     type Target = str;
     fn deref(&self) -> &str {
-        &self.source[self.range.clone()]
+        &self.0
     }
 }
 

@@ -8,8 +8,8 @@ use std::sync::{Arc, LazyLock};
 use divan::Bencher;
 use divan::counter::BytesCount;
 use docmill_api::{
-    BuildContext, CpuStage, Digest, Document, Node, Outputs, Payload, Record, Registry, SourceItem, Step, StepContext,
-    Text, TextKind, defaults,
+    BuildContext, ByteString, CpuStage, Digest, Document, Node, Outputs, Payload, Record, Registry, SourceItem, Step,
+    StepContext, Text, TextKind, defaults,
 };
 use docmill_chunk::{Encoding, Tokenizer};
 use text_splitter::{ChunkConfig, ChunkSizer, TextSplitter};
@@ -92,7 +92,7 @@ fn run(bencher: Bencher, kind: &str, bytes: usize, characters: u32) {
 
 fn run_on(bencher: Bencher, kind: &str, bytes: usize, (characters, threads): (u32, usize)) {
     let stage = build(characters);
-    let content: Arc<str> = generate(kind, bytes).into();
+    let content: ByteString = generate(kind, bytes).into();
     let kind = match kind {
         "markdown" => TextKind::Markdown,
         "code" => TextKind::Code("rust".into()),

@@ -101,7 +101,7 @@ impl Gather {
         header: Option<&Header>,
         tokens: impl FnOnce(&str, Range<usize>) -> usize,
     ) {
-        let content = Arc::clone(&self.text.content);
+        let content = self.text.content.clone();
         let stretch = stretch.start..stretch.start + content[stretch].trim_end().len();
         if stretch.end <= self.covered {
             return;

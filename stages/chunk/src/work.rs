@@ -12,9 +12,8 @@
 //! innermost is worked on first.
 
 use std::ops::Range;
-use std::sync::Arc;
 
-use docmill_api::{Outputs, Record, StageError, Step, StepContext, Text, TextKind, Work};
+use docmill_api::{ByteString, Outputs, Record, StageError, Step, StepContext, Text, TextKind, Work};
 
 use crate::counts::Ahead;
 use crate::cuts::cut_after;
@@ -47,7 +46,7 @@ const SAMPLE: usize = 256 << 10;
 
 /// The chunks of one document, in the making.
 pub(crate) struct Chunker {
-    content: Arc<str>,
+    content: ByteString,
     kind: TextKind,
     measure: Measure,
     gather: Gather,
@@ -89,7 +88,7 @@ struct Window {
 impl Chunker {
     pub(crate) fn new(tokenizer: Tokenizer, limit: Limit, text: Text, source: &Record) -> Self {
         Self {
-            content: Arc::clone(&text.content),
+            content: text.content.clone(),
             kind: text.kind.clone(),
             measure: Measure::new(tokenizer, limit),
             gather: Gather::new(text, source),
@@ -121,7 +120,7 @@ impl Chunker {
 
     /// Chooses how the document is cut; one that fits a chunk is one.
     fn begin(&mut self) {
-        let content = Arc::clone(&self.content);
+        let content = self.content.clone();
         let whole = trimmed(&content, 0..content.len());
         if content.len() <= self.measure.limit.window() {
             self.measure.counts.cover(&content, 0..content.len());
@@ -157,7 +156,7 @@ impl Chunker {
 
     /// Makes the chunks of the next window of prose.
     fn window(&mut self, until: usize, markdown: bool) {
-        let content = Arc::clone(&self.content);
+        let content = self.content.clone();
         let limit = self.measure.limit;
         let endless = segment(&content, self.place).endless;
         if endless && self.endless(until) {
@@ -195,7 +194,7 @@ impl Chunker {
 
     /// Makes the next chunks of a word without end; says whether there are any.
     fn endless(&mut self, until: usize) -> bool {
-        let content = Arc::clone(&self.content);
+        let content = self.content.clone();
         let window = window_end(&content, self.place, self.measure.limit.window(), until);
         let (start, size) = (self.place, self.measure.limit.size);
         let stop = cut_after(&content, start + 1, window).unwrap_or(window);
@@ -259,7 +258,7 @@ impl Chunker {
 
     /// Makes the next chunks of text that is made of lines.
     fn lines(&mut self, until: usize) {
-        let content = Arc::clone(&self.content);
+        let content = self.content.clone();
         for _ in 0..CUTS_PER_WINDOW {
             self.place = first_said(&content, self.place..until);
             if self.place == until {
@@ -282,7 +281,7 @@ impl Chunker {
 
     /// Makes the next chunks of a table.
     fn rows(&mut self, until: usize, header: &Header) {
-        let content = Arc::clone(&self.content);
+        let content = self.content.clone();
         for _ in 0..CUTS_PER_WINDOW {
             self.place = first_said(&content, self.place..until);
             if self.place == until {
@@ -331,7 +330,7 @@ impl Work for Chunker {
             None => self.windows(cx, out, self.content.len()),
             Some(part) => {
                 self.measure.counts.skip_to(part.start);
-                let (content, tokenizer) = (Arc::clone(&self.content), self.measure.counts.tokenizer());
+                let (content, tokenizer) = (self.content.clone(), self.measure.counts.tokenizer());
                 let encode = || Ahead::find(tokenizer, &content, part.clone());
                 let ((), ahead) = rayon::join(|| self.windows(cx, out, part.start), encode);
                 self.measure.counts.take(ahead);
@@ -366,6 +365,8 @@ fn window_end(content: &str, start: usize, size: usize, until: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use docmill_api::{Digest, Document, Payload, SourceItem};
 
     use crate::limit::Unit;

@@ -3,13 +3,16 @@
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
+use docmill_api::ByteString;
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
 /// Text, and the encoding it was in.
 #[derive(Debug)]
-pub(crate) struct Decoded<'a> {
-    pub(crate) text: Cow<'a, str>,
+pub(crate) struct Decoded {
+    /// Where it was UTF-8, the bytes themselves.
+    pub(crate) text: ByteString,
     pub(crate) encoding: &'static str,
 }
 
@@ -20,12 +23,12 @@ const SAMPLE: usize = 8 << 10;
 const GUESS_WINDOW: usize = 256 << 10;
 
 /// Decodes; `None` where the bytes are no text in any encoding.
-pub(crate) fn decode<'a>(bytes: &'a [u8], declared: Option<&str>) -> Option<Decoded<'a>> {
+pub(crate) fn decode(bytes: &Bytes, declared: Option<&str>) -> Option<Decoded> {
     if let Some(text) = utf32(bytes) {
         return Some(Decoded { text: text.into(), encoding: "UTF-32" });
     }
     if let Some((encoding, mark)) = Encoding::for_bom(bytes) {
-        return Some(decode_as(encoding, &bytes[mark..]));
+        return Some(decode_as(encoding, &bytes.slice(mark..)));
     }
     if let Some(encoding) = utf16_without_mark(bytes) {
         return Some(decode_as(encoding, bytes));
@@ -33,12 +36,12 @@ pub(crate) fn decode<'a>(bytes: &'a [u8], declared: Option<&str>) -> Option<Deco
     if is_binary(bytes) {
         return None;
     }
-    let error = match std::str::from_utf8(bytes) {
-        Ok(text) => return Some(Decoded { text: text.into(), encoding: UTF_8.name() }),
+    let error = match ByteString::try_from(bytes.clone()) {
+        Ok(text) => return Some(Decoded { text, encoding: UTF_8.name() }),
         Err(error) => error,
     };
     if is_damaged_utf8(bytes) {
-        return Some(Decoded { text: String::from_utf8_lossy(bytes), encoding: UTF_8.name() });
+        return Some(Decoded { text: shared(bytes, String::from_utf8_lossy(bytes)), encoding: UTF_8.name() });
     }
     // A declared UTF-8 was just refuted; a declared UTF-16 would have shown its zero bytes.
     let declared = declared.and_then(|label| Encoding::for_label(label.as_bytes()));
@@ -46,9 +49,17 @@ pub(crate) fn decode<'a>(bytes: &'a [u8], declared: Option<&str>) -> Option<Deco
     Some(decode_as(declared.unwrap_or_else(|| guess(bytes, error.valid_up_to())), bytes))
 }
 
-fn decode_as<'a>(encoding: &'static Encoding, bytes: &'a [u8]) -> Decoded<'a> {
+fn decode_as(encoding: &'static Encoding, bytes: &Bytes) -> Decoded {
     let (text, _) = encoding.decode_without_bom_handling(bytes);
-    Decoded { text, encoding: encoding.name() }
+    Decoded { text: shared(bytes, text), encoding: encoding.name() }
+}
+
+/// A text that may be a part of these bytes.
+fn shared(bytes: &Bytes, text: Cow<'_, str>) -> ByteString {
+    match text {
+        Cow::Borrowed(part) => bytes.slice_ref(part.as_bytes()).try_into().unwrap_or_else(|_| part.into()),
+        Cow::Owned(text) => text.into_boxed_str().into(),
+    }
 }
 
 fn guess(bytes: &[u8], first_unusual: usize) -> &'static Encoding {
@@ -110,8 +121,8 @@ mod tests {
     use super::*;
 
     fn text_of(bytes: &[u8]) -> (String, &'static str) {
-        let decoded = decode(bytes, None).expect("text");
-        (decoded.text.into_owned(), decoded.encoding)
+        let decoded = decode(&Bytes::copy_from_slice(bytes), None).expect("text");
+        (decoded.text.into(), decoded.encoding)
     }
 
     #[test]
@@ -138,7 +149,7 @@ mod tests {
         let (bytes, ..) = encoding_rs::SHIFT_JIS.encode(&japanese);
         assert_eq!(text_of(&bytes), (japanese, "Shift_JIS"));
         let (bytes, ..) = encoding_rs::KOI8_R.encode("Булки");
-        assert_eq!(decode(&bytes, Some("koi8-r")).expect("text").text, "Булки");
+        assert_eq!(decode(&bytes.into_owned().into(), Some("koi8-r")).expect("text").text, "Булки");
     }
 
     #[test]
@@ -151,7 +162,8 @@ mod tests {
     #[test]
     fn binary_data_is_no_text() {
         let noise: Vec<u8> = (0..4096_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
-        assert!(decode(&noise, None).is_none());
-        assert!(decode(b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x03\0>\0", None).is_none());
+        assert!(decode(&noise.into(), None).is_none());
+        let program = Bytes::from_static(b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x03\0>\0");
+        assert!(decode(&program, None).is_none());
     }
 }

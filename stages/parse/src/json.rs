@@ -36,7 +36,7 @@ fn is_valid(text: &str, lines: bool) -> bool {
 
 /// The text with its bad lines as they stand and counted, since what is not JSON may still be what is searched for;
 /// `None` where most are bad.
-fn with_bad_lines(text: &Decoded<'_>) -> Option<Parsed> {
+fn with_bad_lines(text: &Decoded) -> Option<Parsed> {
     let (mut good, mut bad, mut first) = (0_usize, 0_usize, 0_usize);
     for (number, line) in (1..).zip(text.text.lines()) {
         if is_valid(line, false) {

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
+use bytes::Bytes;
 use docmill_api::{StepContext, TextKind};
 use mail_parser::{Address, Message, MessageParser, MessagePart, MimeHeaders, PartType};
 
@@ -32,7 +33,7 @@ impl Reader for MailReader {
         };
         let mut letter = Letter { cx, out: String::new(), attachments: 0, unread: 0 };
         letter.message(&message, 0)?;
-        let mut parsed = Parsed::new("mail", TextKind::Markdown, unix_lines(letter.out.into()));
+        let mut parsed = Parsed::new("mail", TextKind::Markdown, unix_lines(&letter.out).unwrap_or(letter.out));
         parsed.title = message.subject().and_then(title);
         if letter.attachments > 0 {
             parsed = parsed.note("attachments", letter.attachments);
@@ -42,14 +43,14 @@ impl Reader for MailReader {
 }
 
 /// A mail that was saved as UTF-16 as if it were UTF-8: its headers are looked for as ASCII.
-fn narrow(bytes: &[u8]) -> Cow<'_, [u8]> {
+fn narrow(bytes: &Bytes) -> Bytes {
     let head = &bytes[..bytes.len().min(64)];
     if !head.contains(&0) {
-        return Cow::Borrowed(bytes);
+        return bytes.clone();
     }
     match encoding::decode(bytes, None) {
-        Some(decoded) if decoded.encoding.starts_with("UTF-") => Cow::Owned(decoded.text.into_owned().into_bytes()),
-        _ => Cow::Borrowed(bytes),
+        Some(decoded) if decoded.encoding.starts_with("UTF-") => decoded.text.into_bytes(),
+        _ => bytes.clone(),
     }
 }
 
@@ -171,8 +172,8 @@ fn undamaged<'a>(message: &Message<'_>, part: &MessagePart<'_>, text: &'a str) -
         return Cow::Borrowed(text);
     }
     let raw = message.raw_message.get(part.offset_body as usize..part.offset_end as usize).unwrap_or_default();
-    match encoding::decode(raw, None) {
-        Some(decoded) => Cow::Owned(decoded.text.into_owned()),
+    match encoding::decode(&Bytes::copy_from_slice(raw), None) {
+        Some(decoded) => Cow::Owned(decoded.text.into()),
         None => Cow::Borrowed(text),
     }
 }

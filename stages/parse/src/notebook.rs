@@ -176,7 +176,7 @@ impl Notebook {
                 }
             }
         }
-        crate::text::unix_lines(out.into()).into_owned()
+        crate::text::unix_lines(&out).unwrap_or(out)
     }
 }
 

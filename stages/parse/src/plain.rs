@@ -1,5 +1,5 @@
-//! Plain text of any encoding: decoded, line ends made one, nothing else touched. Ten megabytes of UTF-8 cost one check
-//! and one copy. The other text formats begin here.
+//! Plain text of any encoding: decoded, line ends made one, nothing else touched. UTF-8 costs one check, and where its line
+//! ends are `\n` no copy: the text is the bytes that were read. The other text formats begin here.
 
 use docmill_api::{StepContext, TextKind};
 
@@ -18,21 +18,22 @@ impl Reader for PlainReader {
 }
 
 /// The document's text with `\n` line ends, in the encoding it turned out to be in.
-pub(crate) fn decoded<'a>(input: &Input<'a>) -> Result<Decoded<'a>, ReadError> {
+pub(crate) fn decoded(input: &Input<'_>) -> Result<Decoded, ReadError> {
     let Decoded { text, encoding } = encoding::decode(input.bytes, input.charset)
         .ok_or_else(|| ReadError::Broken("binary data where text was expected".to_owned()))?;
-    Ok(Decoded { text: unix_lines(text), encoding })
+    let clean = unix_lines(&text).map(|clean| clean.into_boxed_str().into());
+    Ok(Decoded { text: clean.unwrap_or(text), encoding })
 }
 
 /// The text as it stands, line for line.
-pub(crate) fn verbatim(reader: &'static str, kind: TextKind, decoded: &Decoded<'_>) -> Parsed {
-    let mut parsed = Parsed::new(reader, kind, &*decoded.text);
+pub(crate) fn verbatim(reader: &'static str, kind: TextKind, decoded: &Decoded) -> Parsed {
+    let mut parsed = Parsed::of(reader, kind, decoded.text.clone());
     parsed.lines = true;
     with_encoding(parsed, decoded.encoding)
 }
 
 /// The text as it stands, of a document whose structure could not be read.
-pub(crate) fn without_structure(reader: &'static str, decoded: &Decoded<'_>) -> Parsed {
+pub(crate) fn without_structure(reader: &'static str, decoded: &Decoded) -> Parsed {
     let (key, value) = PLAIN_TEXT_NOTE;
     verbatim(reader, TextKind::Plain, decoded).note(key, value)
 }

@@ -3,10 +3,9 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 
 use bytes::Bytes;
-use docmill_api::{Block, Outputs, Page, StageError, StepContext, TextKind};
+use docmill_api::{Block, ByteString, Outputs, Page, StageError, StepContext, TextKind};
 use serde_json::{Map, Value};
 
 /// A document's bytes and what is known of them.
@@ -22,7 +21,7 @@ pub(crate) struct Input<'a> {
 #[derive(Debug)]
 pub(crate) struct Parsed {
     /// UTF-8, line ends `\n`.
-    pub(crate) content: Arc<str>,
+    pub(crate) content: ByteString,
     pub(crate) kind: TextKind,
     pub(crate) title: Option<String>,
     /// Where pages begin, ascending.
@@ -38,9 +37,13 @@ pub(crate) struct Parsed {
 }
 
 impl Parsed {
-    /// Text without title, pages or notes.
-    pub(crate) fn new(reader: &'static str, kind: TextKind, content: impl Into<Arc<str>>) -> Self {
-        let content = content.into();
+    /// Text without title, pages or notes. What a string has room for beyond its text is given back.
+    pub(crate) fn new(reader: &'static str, kind: TextKind, content: impl Into<Box<str>>) -> Self {
+        Self::of(reader, kind, content.into().into())
+    }
+
+    /// The same of a text that is shared.
+    pub(crate) fn of(reader: &'static str, kind: TextKind, content: ByteString) -> Self {
         Self {
             content,
             kind,

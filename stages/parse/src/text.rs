@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use unicode_normalization::char::decompose_compatible;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
-/// Makes every line end `\n` and drops NUL, which no store and no model wants. Untouched text is not copied.
-pub(crate) fn unix_lines(text: Cow<'_, str>) -> Cow<'_, str> {
-    let Some(first) = memchr::memchr2(b'\r', 0, text.as_bytes()) else { return text };
+/// The text with every line end `\n` and without NUL, which no store and no model wants; nothing where it is so already.
+pub(crate) fn unix_lines(text: &str) -> Option<String> {
+    let first = memchr::memchr2(b'\r', 0, text.as_bytes())?;
     let mut clean = String::with_capacity(text.len());
     clean.push_str(&text[..first]);
     let mut rest = &text[first..];
@@ -20,7 +20,7 @@ pub(crate) fn unix_lines(text: Cow<'_, str>) -> Cow<'_, str> {
         rest = &rest[at + skip..];
     }
     clean.push_str(rest);
-    Cow::Owned(clean)
+    Some(clean)
 }
 
 /// Cleans text that came out of a layout: control characters go, soft hyphens go (with the line break behind them, where
@@ -149,8 +149,8 @@ mod tests {
 
     #[test]
     fn line_ends_are_made_one_and_clean_text_is_not_copied() {
-        assert_eq!(unix_lines("a\r\nb\rc\n\r\n\0d".into()), "a\nb\nc\n\nd");
-        assert!(matches!(unix_lines("a\nb".into()), Cow::Borrowed("a\nb")));
+        assert_eq!(unix_lines("a\r\nb\rc\n\r\n\0d").as_deref(), Some("a\nb\nc\n\nd"));
+        assert_eq!(unix_lines("a\nb"), None);
     }
 
     #[test]

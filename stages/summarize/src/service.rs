@@ -4,12 +4,11 @@
 //! notes are summarised, in as many rounds as it takes until they fit into one call. Each answer is kept by what was
 //! asked, so that an attempt that is cut short goes on where it was.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use docmill_api::{Context, Conversation, Digest, Outputs, Payload, Record, Stage, StageError, Text};
+use docmill_api::{ByteString, Context, Conversation, Digest, Outputs, Payload, Record, Stage, StageError, Text};
 use docmill_llm::{Class, Llm, tokens};
 
 use crate::config::{Config, PROMPT};
@@ -73,8 +72,8 @@ impl SummarizeByModel {
     }
 
     /// Reads a text in parts of `room` tokens, then their notes, until what there is fits into one call.
-    async fn summary_within(&self, cx: &Context, text: &Arc<str>, task: &str, room: usize) -> Result<String, Failed> {
-        let mut material = Arc::clone(text);
+    async fn summary_within(&self, cx: &Context, text: &ByteString, task: &str, room: usize) -> Result<String, Failed> {
+        let mut material = text.clone();
         // A round of notes is at most half as long as what it was made of: notes are at most a quarter of the room.
         let notes = NOTES.min(room / 4);
         let mut round = 0;
@@ -100,8 +99,8 @@ impl SummarizeByModel {
     }
 
     /// The parts of a text, off the event loop: counting the tokens of a long one takes a while.
-    async fn parts(&self, text: &Arc<str>, room: usize) -> Result<Vec<String>, Failed> {
-        let (text, most) = (Arc::clone(text), self.config.max_parts as usize);
+    async fn parts(&self, text: &ByteString, room: usize) -> Result<Vec<String>, Failed> {
+        let (text, most) = (text.clone(), self.config.max_parts as usize);
         let cut = move || {
             let ranges = tokens::parts(&text, room);
             let step = ranges.len().div_ceil(most).max(1);

@@ -118,6 +118,6 @@ impl<'a> Parts<'a> {
             .checked_sub(bytes.len() as u64)
             .ok_or_else(|| ReadError::TooLarge(format!("over {} MiB of markup when inflated", MAX_MARKUP >> 20)))?;
         let declared = html::declared_charset(&bytes);
-        Ok(encoding::decode(&bytes, declared.as_deref()).map(|decoded| decoded.text.into_owned()))
+        Ok(encoding::decode(&bytes.into(), declared.as_deref()).map(|decoded| decoded.text.into()))
     }
 }

@@ -245,7 +245,7 @@ pub(super) fn add(parsed: &mut Parsed, lines: &Lines) {
     for (number, lines) in left {
         push_page(&mut text, &mut starts, *number, "", lines);
     }
-    parsed.content = text.into();
+    parsed.content = text.into_boxed_str().into();
     parsed.pages = starts;
 }
 
