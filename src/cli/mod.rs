@@ -222,7 +222,11 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
     of_output.or(of_json) == Some(io::ErrorKind::BrokenPipe)
 }
 
-/// The event loop of a command. Stacks are large because LanceDB's futures are deep in an unoptimised build.
+/// The event loop of a command. Half as many threads as CPUs: what computes has the pool, and each thread that is woken for
+/// something to do wakes another to look for more. Stacks are large because LanceDB's futures are deep in an unoptimised
+/// build.
 fn event_loop() -> io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(16 << 20).build()
+    let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let mut event_loop = tokio::runtime::Builder::new_multi_thread();
+    event_loop.worker_threads(cpus.div_ceil(2)).enable_all().thread_stack_size(16 << 20).build()
 }

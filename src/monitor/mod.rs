@@ -22,7 +22,7 @@ pub use latency::{Latencies, SlowDocument};
 pub use limits::{cpu_quota, memory_limit};
 pub use recording::{Line, Recorder, Recording, RecordingError};
 pub use snapshot::{
-    DocumentCounts, EdgeSnapshot, Ended, Hand, QueueSnapshot, Rates, RunState, ServiceTimes, Snapshot, StageNow,
+    DocumentCounts, EdgeSnapshot, Ended, FULL, Hand, QueueSnapshot, Rates, RunState, ServiceTimes, Snapshot, StageNow,
     StageSnapshot, VERSION, WorkerEnds,
 };
 pub use window::Window;

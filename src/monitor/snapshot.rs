@@ -292,6 +292,10 @@ impl ServiceTimes {
     }
 }
 
+/// From this share of its capacity on an edge counts as full: while something waits for room in it, it may be no fuller, since
+/// it has room again for several records at once.
+pub const FULL: f64 = 0.75;
+
 /// A stage's queue: all edges into it together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]

@@ -72,7 +72,7 @@ impl Door {
             None => (Past::default(), None),
         };
         crash_point("ledger", "accepting");
-        memory.accept(&self.source, id, item).await?;
+        memory.accept(&self.source, vec![(id, item)]).await?;
         crash_point("ledger", "accepted");
         self.shared.counters.tally(|tally| {
             tally.documents.seen += 1;

@@ -11,6 +11,7 @@ use futures::future::select_all;
 use super::budget::Charge;
 use super::delivery::Token;
 use super::origin::Doorstop;
+use super::room::Room;
 use crate::monitor::{EdgeSnapshot, QueueSnapshot, StageCounters};
 use crate::plan::StagePlan;
 
@@ -80,6 +81,7 @@ enum Sender {
 #[derive(Debug)]
 pub(crate) struct Target {
     sender: Sender,
+    room: Arc<Room>,
     takes: Vec<PayloadKind>,
     accept: Vec<String>,
     counters: Arc<StageCounters>,
@@ -118,11 +120,13 @@ impl Outlet {
     /// Opens an edge into `inlet`, from the stage whose outlet this is.
     pub(crate) fn add(&mut self, from: &str, inlet: &mut Inlet, to: &StagePlan) {
         let (sender, receiver) = async_channel::bounded(to.queue);
-        let meter = Arc::new(Meter::new(from, to));
-        inlet.edges.push(Edge { receiver, meter: Arc::clone(&meter), hand: Arc::clone(&inlet.counters.held_bytes) });
+        let (meter, room) = (Arc::new(Meter::new(from, to)), Arc::new(Room::new(to.queue)));
+        let hand = Arc::clone(&inlet.counters.held_bytes);
+        inlet.edges.push(Edge { receiver, room: Arc::clone(&room), meter: Arc::clone(&meter), hand });
         inlet.capacity += to.queue;
         self.targets.push(Target {
             sender: Sender::Local(sender),
+            room,
             takes: to.takes.clone(),
             accept: to.accept.clone(),
             counters: Arc::clone(&inlet.counters),
@@ -145,12 +149,8 @@ impl Outlet {
             let weight = Weight::new(bytes, &target.meter.bytes);
             let envelope = Envelope { record: record.clone(), token: token.split(), charge: charge.clone(), weight };
             let Sender::Local(sender) = &target.sender;
-            if let Err(error) = sender.try_send(envelope) {
-                let async_channel::TrySendError::Full(envelope) = error else { return Err(Closed) };
-                let start = Instant::now();
-                sender.send(envelope).await.map_err(|_| Closed)?;
-                blocked += start.elapsed();
-            }
+            blocked += target.room.take().await.ok_or(Closed)?;
+            sender.send(envelope).await.map_err(|_| Closed)?;
             target.meter.sent.fetch_add(1, Ordering::Relaxed);
             target.counters.queue_reached(sender.len());
             sent += 1;
@@ -223,6 +223,7 @@ impl Meter {
 #[derive(Debug)]
 struct Edge {
     receiver: async_channel::Receiver<Envelope>,
+    room: Arc<Room>,
     meter: Arc<Meter>,
     /// Bytes in the hands of the stage that it goes into.
     hand: Arc<AtomicU64>,
@@ -231,6 +232,7 @@ struct Edge {
 impl Edge {
     fn took(&self, mut envelope: Envelope) -> Envelope {
         self.meter.received.fetch_add(1, Ordering::Relaxed);
+        self.room.give_back();
         envelope.weight = Weight::new(envelope.weight.bytes, &self.hand);
         envelope
     }
@@ -336,6 +338,7 @@ impl Inlet {
     pub(crate) fn abort(&self) {
         for edge in &self.edges {
             edge.receiver.close();
+            edge.room.close();
         }
         while self.try_receive().is_some() {}
     }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use docmill_api::crash::crash_point;
 use docmill_api::{Context, Digest, Document, Payload, Record, Reference, Source, SourceItem, StageError};
 use futures::FutureExt;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::budget::Charge;
 use super::delivery::{Admitted, Delivery, Token};
@@ -53,6 +53,10 @@ pub(crate) struct Intake {
 /// How many documents the ledger is asked after at once, where that many are listed without waiting: going to its thread
 /// and back takes several times as long as the look-up of one.
 const TOGETHER: usize = 128;
+
+/// How many documents are accepted by one write of the ledger, where that many are listed and have a place and memory. What
+/// is accepted is under way, whether or not the run is to close: no more than an edge of the default length gives room for.
+const ACCEPTED_TOGETHER: usize = 16;
 
 /// A document that was listed and is to be taken in. It is not accepted yet: a run that closes leaves it.
 struct Waiting {
@@ -111,7 +115,34 @@ impl Intake {
                 () = self.shared.closing.cancelled() => None,
                 listed = self.listed(&mut source, &mut waiting) => listed,
             };
-            let Some(Listed { admitted, item, accepted, charge, door }) = listed else { return };
+            let Some(first) = listed else { return };
+            let group = self.with_others(first, &mut waiting);
+            if self.take_in(group).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// A document and those behind it that can be admitted without waiting.
+    fn with_others(&self, first: Listed, waiting: &mut VecDeque<Waiting>) -> Vec<Listed> {
+        let mut group = vec![first];
+        // Those that are given a pace come one by one.
+        while self.pace.is_none()
+            && group.len() < ACCEPTED_TOGETHER
+            && let Some(next) = waiting.front()
+            && let Ok(place) = Arc::clone(&self.places).try_acquire_owned()
+            && let Some(charge) = self.shared.budget.try_reserve(self.admission(&next.document))
+        {
+            let sequence = self.sequence.fetch_add(1, Relaxed) + 1;
+            group.extend(waiting.pop_front().map(|next| self.admitted(next, sequence, place, charge)));
+        }
+        group
+    }
+
+    /// Begins documents, accepts them and hands them on. `None` once no more can be taken in.
+    async fn take_in(&self, group: Vec<Listed>) -> Option<()> {
+        let mut begun = Vec::with_capacity(group.len());
+        for Listed { admitted, item, accepted, charge, door } in group {
             let (document, gone) = (Arc::clone(&admitted.document), admitted.gone);
             let token = Delivery::begin(admitted, &self.shared.board);
             self.shared.under_way.began(&document.id, token.delivery());
@@ -119,26 +150,25 @@ impl Intake {
                 // Nothing is to be read: the settler has its rows deleted.
                 token.delivery().hold_door(door);
                 token.consumed();
-                continue;
+            } else {
+                let held = Held::new(charge, &token, self.admission(&document), Some(door));
+                begun.push((document, item, accepted, token, held));
             }
-            if accepted == Accepted::No && !self.accept(document.id, &item).await {
-                return;
-            }
+        }
+        let new = begun.iter().filter(|(_, _, accepted, ..)| *accepted == Accepted::No);
+        self.accept(new.map(|(document, item, ..)| (document.id, item)).collect()).await?;
+        for (document, _, accepted, token, held) in begun {
             if accepted == Accepted::TakenBack {
                 token.delivery().take_back();
             }
-            let bytes = self.admission(&document);
-            let held = Held::new(charge, &token, bytes, Some(door));
             // What is admitted is handed on even while the run closes; only an abort leaves it.
-            let admitted = tokio::select! {
+            tokio::select! {
                 biased;
-                () = self.shared.board.abort.cancelled() => return,
-                admitted = self.admit(document, token, held) => admitted,
-            };
-            if admitted.is_err() {
-                return;
+                () = self.shared.board.abort.cancelled() => return None,
+                admitted = self.admit(document, token, held) => admitted.ok()?,
             }
         }
+        Some(())
     }
 
     /// The next document with its place and its memory, or `None` after the last.
@@ -151,19 +181,23 @@ impl Intake {
         while waiting.is_empty() {
             self.look_ahead(source, waiting).await?;
         }
-        let Waiting { document, item, past, accepted, door } = waiting.pop_front()?;
+        let next = waiting.pop_front()?;
         // Only now that there is a document: the end of a listing has no turn to wait for.
         if let Some(pace) = &self.pace {
             pace.turn().await;
         }
         let sequence = self.sequence.fetch_add(1, Relaxed) + 1;
-        let bytes = self.admission(&document);
         let start = Instant::now();
-        let charge = self.shared.budget.reserve(self.plan.depth, sequence, bytes).await;
+        let charge = self.shared.budget.reserve(self.plan.depth, sequence, self.admission(&next.document)).await;
         self.counters.held(Cause::Memory, start.elapsed());
+        Some(self.admitted(next, sequence, place, charge))
+    }
+
+    fn admitted(&self, next: Waiting, sequence: u64, place: OwnedSemaphorePermit, charge: Charge) -> Listed {
+        let Waiting { document, item, past, accepted, door } = next;
         let (document, origin) = (Arc::new(document), Arc::clone(&self.origin));
         let admitted = Admitted { sequence, document, origin, gone: item.gone, past, place };
-        Some(Listed { admitted, item, accepted, charge, door })
+        Listed { admitted, item, accepted, charge, door }
     }
 
     /// Lists the next documents, those that come without waiting together, and counts those that are as before. `None`
@@ -212,21 +246,25 @@ impl Intake {
         }
     }
 
-    /// Accepts a document: from here on it is counted, and the ledger has it. Says whether it could.
-    async fn accept(&self, document: Digest, item: &SourceItem) -> bool {
+    /// Accepts documents: from here on they are counted, and the ledger has them. `None` where it could not.
+    async fn accept(&self, new: Vec<(Digest, &SourceItem)>) -> Option<()> {
+        if new.is_empty() {
+            return Some(());
+        }
+        let count = new.len() as u64;
         if let Some(memory) = self.shared.memory.get() {
             crash_point("ledger", "accepting");
-            if let Err(error) = memory.accept(&self.id, document, item).await {
+            if let Err(error) = memory.accept(&self.id, new).await {
                 self.shared.halt(&self.id, error);
-                return false;
+                return None;
             }
             crash_point("ledger", "accepted");
         }
         self.shared.counters.tally(|tally| {
-            tally.documents.seen += 1;
-            tally.documents.unfinished += 1;
+            tally.documents.seen += count;
+            tally.documents.unfinished += count;
         });
-        true
+        Some(())
     }
 
     /// Gives an item its identity, unless its document is under way: then it waits for its turn.

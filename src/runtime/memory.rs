@@ -105,17 +105,19 @@ impl Memory {
         Ok(listed.iter().map(|(_, item)| *item).zip(entries).map(verdict).collect())
     }
 
-    /// Accepts a document: when this returns, the ledger has it.
-    pub(crate) async fn accept(&self, source: &str, document: Digest, item: &SourceItem) -> Result<(), StageError> {
-        let accepted = Accepted {
-            document,
-            uri: canonical_uri(&item.uri),
-            source: source.to_owned(),
-            item: as_listed(item),
-            stores: self.stores(),
-            run: self.run.clone(),
+    /// Accepts documents: when this returns, the ledger has them.
+    pub(crate) async fn accept(&self, source: &str, documents: Vec<(Digest, &SourceItem)>) -> Result<(), StageError> {
+        let accepted = |(document, item): (Digest, &SourceItem)| {
+            Change::Accept(Accepted {
+                document,
+                uri: canonical_uri(&item.uri),
+                source: source.to_owned(),
+                item: as_listed(item),
+                stores: self.stores(),
+                run: self.run.clone(),
+            })
         };
-        self.write(vec![Change::Accept(accepted)]).await
+        self.write(documents.into_iter().map(accepted).collect()).await
     }
 
     /// Notes that documents are to be done again, whatever they ended with.

@@ -34,6 +34,7 @@ mod memory;
 mod node;
 mod origin;
 mod retry;
+mod room;
 mod serve;
 mod settle;
 mod shared;

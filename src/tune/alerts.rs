@@ -2,7 +2,7 @@
 
 use super::advice::Alert;
 use super::shares::is_source;
-use crate::monitor::{RunState, Snapshot};
+use crate::monitor::{FULL, RunState, Snapshot};
 
 /// When an alert is raised. A rule is off where its figure is infinite.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,8 +37,6 @@ impl Default for AlertRules {
     }
 }
 
-/// A queue is full from this share on.
-const FULL: f64 = 0.95;
 /// A stage that waits for room so much of its time is not why its queue is full.
 const BLOCKED: f64 = 0.5;
 /// A share of failures is of at least so many records a second, so that the first failure is no rate.

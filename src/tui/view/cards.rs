@@ -13,8 +13,8 @@ use super::super::model::{Model, TABS, Tab};
 use super::super::paint::{Pen, frame, scrolled, share, short};
 use super::super::text::{millis, percent, rate};
 use super::super::theme::Theme;
-use super::stages::{FULL, mark, queue, times, workers};
-use crate::monitor::StageSnapshot;
+use super::stages::{mark, queue, times, workers};
+use crate::monitor::{FULL, StageSnapshot};
 use crate::report::printable;
 
 pub(in super::super) fn draw(model: &Model, theme: &Theme, area: Rect, buffer: &mut Buffer) {

@@ -15,8 +15,7 @@ use super::super::model::Model;
 use super::super::paint::{Pen, frame, scrolled, share, short, sign};
 use super::super::text::{cells, columns, fit};
 use super::super::theme::Theme;
-use super::stages::FULL;
-use crate::monitor::{EdgeSnapshot, StageSnapshot};
+use crate::monitor::{EdgeSnapshot, FULL, StageSnapshot};
 use crate::report::printable;
 
 /// How many cells lie between two columns of stages.

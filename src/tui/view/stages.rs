@@ -14,11 +14,8 @@ use super::super::model::{Model, Sort, memory};
 use super::super::paint::{Pen, frame, scrolled, share, short};
 use super::super::text::{bytes, float, millis, rate};
 use super::super::theme::Theme;
-use crate::monitor::StageSnapshot;
+use crate::monitor::{FULL, StageSnapshot};
 use crate::report::printable;
-
-/// From which share of its capacity on a queue is called full.
-pub(super) const FULL: f64 = 0.9;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Column {
