@@ -88,7 +88,7 @@ async fn assert_whole(mill: &Mill, known: &BTreeSet<String>, expected: &Rows, cu
 
 /// Around every barrier, and what the ledger is told behind it.
 const BARRIERS: [(&str, usize); 8] = [
-    ("ledger.accepted", 12),
+    ("ledger.accepted", 2),
     ("store.after", 1),
     ("lancedb.syncing", 1),
     ("lancedb.syncing", 2),
