@@ -54,8 +54,7 @@ impl Room {
 mod tests {
     use std::pin::pin;
 
-    use futures::FutureExt;
-    use futures::poll;
+    use futures::{FutureExt, poll};
 
     use super::*;
 
