@@ -226,7 +226,7 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 /// something to do wakes another to look for more. Stacks are large because LanceDB's futures are deep in an unoptimised
 /// build.
 fn event_loop() -> io::Result<tokio::runtime::Runtime> {
-    let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let threads = pipeline_args::machine().cpus.div_ceil(2);
     let mut event_loop = tokio::runtime::Builder::new_multi_thread();
-    event_loop.worker_threads(cpus.div_ceil(2)).enable_all().thread_stack_size(16 << 20).build()
+    event_loop.worker_threads(threads).enable_all().thread_stack_size(16 << 20).build()
 }

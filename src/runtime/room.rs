@@ -21,6 +21,7 @@ pub(super) struct Room {
 }
 
 impl Room {
+    /// Room for `capacity` records.
     pub(super) fn new(capacity: usize) -> Self {
         let together = (((1.0 - FULL) * capacity as f64) as usize).clamp(1, TOGETHER);
         Self { places: Semaphore::new(capacity), received: AtomicUsize::new(0), together }
@@ -37,6 +38,7 @@ impl Room {
         Some(start.elapsed())
     }
 
+    /// Gives back the place of a record that was taken out: now, or together with the next ones'.
     pub(super) fn give_back(&self) {
         let before = self.received.fetch_add(1, Ordering::Relaxed);
         if before % self.together == self.together - 1 {

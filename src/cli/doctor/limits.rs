@@ -6,6 +6,7 @@ use docmill_api::units::Size;
 use rustix::process::{Resource, getrlimit};
 
 use super::Finding;
+use crate::cli::pipeline_args::machine;
 use crate::monitor::{cpu_quota, memory_limit};
 use crate::plan::{Plan, bound};
 
@@ -16,7 +17,7 @@ const LEAST_FILES: u64 = 1024;
 const PROGRAM: u64 = 256 << 20;
 
 pub(super) fn cpu() -> Finding {
-    let usable = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let usable = machine().cpus;
     let online = fs::read_to_string("/proc/cpuinfo")
         .map_or(usable, |text| text.lines().filter(|line| line.starts_with("processor")).count().max(usable));
     let quota = cpu_quota();
