@@ -5,7 +5,6 @@
 use std::cell::Cell;
 use std::ops::Range;
 
-use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 use text_splitter::ChunkSizer;
 
 use crate::cuts::{cut_after, cut_before};
@@ -32,35 +31,12 @@ pub(crate) struct Effort {
     pub(crate) again: usize,
 }
 
-/// The token ends of a part that lies ahead of what is countable, segment by segment: found beside other work.
+/// The token ends of a segment, found ahead of what is countable.
 #[derive(Debug)]
-pub(crate) struct Ahead(Vec<Found>);
-
-#[derive(Debug)]
-struct Found {
-    start: usize,
-    segment: Segment,
-    ends: Vec<usize>,
-}
-
-impl Ahead {
-    /// Encodes the segments from `part.start` on that begin in `part`, on as many threads of the pool as are idle.
-    pub(crate) fn find(tokenizer: Tokenizer, text: &str, part: Range<usize>) -> Self {
-        let mut segments = Vec::with_capacity(part.len() / 4096 + 1);
-        let mut start = part.start;
-        while start < part.end {
-            let segment = segment(text, start);
-            segments.push((start, segment));
-            start = segment.end;
-        }
-        let find = |(start, segment): (usize, Segment)| {
-            let mut ends = Vec::with_capacity((segment.end - start) / 4);
-            tokenizer.ends(text, start, segment, &mut ends);
-            Found { start, segment, ends }
-        };
-        // One segment at a time: whoever is done with other work takes what is left, not half of it.
-        Self(segments.into_par_iter().with_max_len(1).map(find).collect())
-    }
+pub(crate) struct Found {
+    pub(crate) start: usize,
+    pub(crate) segment: Segment,
+    pub(crate) ends: Vec<usize>,
 }
 
 impl Counts {
@@ -107,19 +83,12 @@ impl Counts {
         self.tokenizer
     }
 
-    /// Leaves out what stands before `place`.
-    pub(crate) fn skip_to(&mut self, place: usize) {
-        self.encoded = self.encoded.max(place);
-    }
-
-    /// Takes over what was found ahead; what has been covered since is left out.
-    pub(crate) fn take(&mut self, ahead: Ahead) {
-        for found in ahead.0 {
-            if found.start == self.encoded {
-                self.ends.extend(found.ends);
-                self.reach(found.segment);
-            }
-        }
+    /// Takes over what was found ahead, where what is countable ends or beyond: what stands between is left out.
+    pub(crate) fn take(&mut self, found: Found) {
+        debug_assert!(found.start >= self.encoded, "what is countable already is not taken");
+        self.encoded = found.start;
+        self.ends.extend(found.ends);
+        self.reach(found.segment);
     }
 
     /// Where the token ends that is the `count`th behind `from`, or `until` if that comes first; makes the text up to
@@ -232,6 +201,13 @@ mod tests {
     use super::*;
     use crate::encoding::Encoding;
 
+    impl Counts {
+        /// What is known, for tests of whoever finds it elsewhere.
+        pub(crate) fn known(&self) -> (&[usize], &[usize]) {
+            (&self.ends, &self.forced)
+        }
+    }
+
     fn covered(encoding: Encoding, text: &str) -> Counts {
         let mut counts = Counts::new(Tokenizer::new(encoding));
         counts.cover(text, 0..text.len());
@@ -312,30 +288,6 @@ mod tests {
             assert!(moving.ends.len() * 2 < text.len() / 4, "what is behind is forgotten");
         }
         assert!(moving.effort().once <= text.len());
-    }
-
-    #[test]
-    fn what_is_found_ahead_is_what_would_have_been_covered() {
-        let text = "Some words, 42 of them; \u{2014} and so on.\n".repeat(3000) + &"ab1".repeat(40_000) + " the end";
-        let tokenizer = Tokenizer::new(Encoding::Cl100kBase);
-        let whole = covered(Encoding::Cl100kBase, &text);
-        let mut counts = Counts::new(tokenizer);
-        let mut from = 0;
-        while from < text.len() {
-            counts.take(Ahead::find(tokenizer, &text, from..(from + 50_000).min(text.len())));
-            assert!(counts.encoded() > from);
-            from = counts.encoded();
-        }
-        assert_eq!((&counts.ends, &counts.forced), (&whole.ends, &whole.forced));
-
-        // Covered a little further meanwhile: what is known already is not taken twice.
-        let mut counts = Counts::new(tokenizer);
-        let ahead = Ahead::find(tokenizer, &text, 0..100_000);
-        counts.cover(&text, 0..20_000);
-        counts.take(ahead);
-        let reached = counts.encoded();
-        assert_eq!(counts.ends[..], whole.ends[..whole.upto(reached)]);
-        assert_eq!(counts.effort().once, reached);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use std::ops::Range;
 
 use docmill_api::{ByteString, Outputs, Record, StageError, Step, StepContext, Text, TextKind, Work};
 
-use crate::counts::Ahead;
+use crate::ahead::Lookahead;
 use crate::cuts::cut_after;
 use crate::endless;
 use crate::gather::Gather;
@@ -31,12 +31,8 @@ use crate::tokenizer::{Tokenizer, segment};
 /// How many windows a step takes at most, some 5 ms, whatever room there is for their chunks.
 const WINDOWS_PER_STEP: usize = 12;
 
-/// From this size on a document's next part is encoded while the one before it is cut, on threads of the pool that are
-/// idle. Encoding is most of the work, and its segments do not depend on each other.
+/// From this size on a document is encoded on threads of the pool that are idle while it is cut.
 const LARGE: usize = 512 << 10;
-
-/// How much is encoded ahead in a step: about as much as a step cuts.
-const AHEAD: usize = 256 << 10;
 
 /// As many chunks of lines or rows are cut as a window of prose gives.
 const CUTS_PER_WINDOW: usize = 12;
@@ -51,6 +47,8 @@ pub(crate) struct Chunker {
     measure: Measure,
     gather: Gather,
     scanner: Scanner,
+    /// What others encode of a large document.
+    ahead: Option<Lookahead>,
     /// Where the next chunk begins.
     place: usize,
     /// What is worked on, the innermost last; `None` before the first step.
@@ -93,6 +91,7 @@ impl Chunker {
             measure: Measure::new(tokenizer, limit),
             gather: Gather::new(text, source),
             scanner: Scanner::default(),
+            ahead: None,
             place: 0,
             regions: None,
         }
@@ -297,44 +296,33 @@ impl Chunker {
         }
     }
 
-    /// Makes some chunks more from what is encoded up to `covered`, as far as there is room for them.
-    fn windows(&mut self, cx: &StepContext, out: &mut Outputs, covered: usize) {
-        let covered = if covered == self.content.len() { usize::MAX } else { covered };
+    /// Makes some chunks more, as far as there is room for them.
+    fn windows(&mut self, cx: &StepContext, out: &mut Outputs) {
         for _ in 0..WINDOWS_PER_STEP {
             self.gather.emit(out, self.is_finished());
             if out.is_full() || cx.is_over() || self.is_finished() {
                 break;
             }
-            // A window may grow by a quarter to meet the end of what it is in.
-            if self.place.saturating_add(self.measure.limit.window() / 4 * 5) > covered {
-                break;
+            if let Some(ahead) = &self.ahead {
+                // A window may grow by a quarter to meet the end of what it is in.
+                let need = self.place.saturating_add(self.measure.limit.window() / 4 * 5).min(self.content.len());
+                ahead.reach(&mut self.measure.counts, self.place, need);
             }
             self.advance();
         }
         self.gather.emit(out, self.is_finished());
     }
-
-    /// What of a large document is to be encoded while what is encoded already is cut.
-    fn lookahead(&self) -> Option<Range<usize>> {
-        let (start, end) = (self.measure.counts.encoded().max(self.place), self.content.len());
-        let large = end >= LARGE && start < end && !self.is_finished();
-        // Far ahead of the chunks that somebody took nothing is encoded.
-        let near = start <= self.place.saturating_add(2 * AHEAD);
-        (large && near).then(|| start..start.saturating_add(AHEAD).min(end))
-    }
 }
 
 impl Work for Chunker {
     fn step(&mut self, cx: &StepContext, out: &mut Outputs) -> Result<Step, StageError> {
-        match self.lookahead() {
-            None => self.windows(cx, out, self.content.len()),
-            Some(part) => {
-                self.measure.counts.skip_to(part.start);
-                let (content, tokenizer) = (self.content.clone(), self.measure.counts.tokenizer());
-                let encode = || Ahead::find(tokenizer, &content, part.clone());
-                let ((), ahead) = rayon::join(|| self.windows(cx, out, part.start), encode);
-                self.measure.counts.take(ahead);
-            }
+        if self.ahead.is_none() && self.content.len() >= LARGE {
+            self.ahead = Lookahead::new(self.measure.counts.tokenizer(), self.content.clone());
+        }
+        self.windows(cx, out);
+        if let Some(ahead) = &self.ahead {
+            // Threads are the next step's between steps.
+            ahead.pause();
         }
         if !self.is_finished() || !self.gather.is_empty() {
             return Ok(Step::More);

@@ -319,3 +319,23 @@ fn all_fields_have_defaults_and_change_the_output() {
     let resolved = registry().get("chunk").unwrap().resolved(&config(&json!({"encoding": "gpt-4o"})));
     assert_eq!(resolved["encoding"], "o200k_base");
 }
+
+#[test]
+fn a_large_document_is_cut_the_same_however_many_threads_help() {
+    let section = |at: usize| {
+        let prose = format!("It was bright day {at}, and the clocks (all of them) were striking; \"why\"? ").repeat(12)
+            + "\n\n";
+        let table = format!("| a | b |\n|---|---|\n{}\n", format!("| {at} | two words |\n").repeat(400));
+        let chinese = format!("天地玄黄，宇宙洪荒{at}日月盈昃。").repeat(20) + "\n\n";
+        format!("# Head {at}\n\n{}{table}{}", prose.repeat(9), chinese.repeat(9))
+    };
+    let content = (0..60).map(section).collect::<String>() + &"xyz".repeat(90_000);
+    let stage = build(json!({}));
+    let cut = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| run(&stage, "large.md", text(&content, TextKind::Markdown)).chunks)
+    };
+    let (alone, together) = (cut(1), cut(4));
+    assert!(content.len() > 1 << 20 && alone.len() > 300, "{} chunks of {} bytes", alone.len(), content.len());
+    assert!(alone == together);
+}
