@@ -18,7 +18,7 @@ use docmill_api::{
 use rustix::process::{Resource, Rlimit, getppid, getrlimit, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
 
-use super::cpu::message_of;
+use super::cpu::{let_others_go_first, message_of};
 use super::sandbox;
 
 /// The stack on which a child parses. Recursion of a hostile document ends here in an abort of the child, not of the
@@ -40,6 +40,7 @@ const QUOTA_BYTES: u64 = 4 << 20;
 /// # Errors
 /// The socket is none, or the engine speaks another protocol.
 pub fn serve(registry: &Registry) -> io::Result<()> {
+    let_others_go_first();
     let socket = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     let engine = getppid();
     let mut to = &socket;
