@@ -35,7 +35,8 @@ const CPU_FACTOR: u64 = 8;
 const QUOTA_BYTES: u64 = 4 << 20;
 
 /// Runs a stage for the engine until the engine closes the socket. Call it from a `main` of your own when you embed
-/// docmill; the program's hidden command `stage-worker` does.
+/// docmill; the program's hidden command `stage-worker` does. On Linux the calling thread, and all that it starts, has a higher
+/// niceness from then on.
 ///
 /// # Errors
 /// The socket is none, or the engine speaks another protocol.

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use docmill_api::ByteString;
 
 use crate::counts::{Counts, Found};
-use crate::tokenizer::{Tokenizer, segment};
+use crate::tokenizer::{Segment, Tokenizer, segment};
 
 /// How many threads take segments beside the step, at most: cutting is a third of the work and more, so there is none for
 /// others.
@@ -20,7 +20,7 @@ const HELPERS: usize = 3;
 /// A thread is called for this much text and more.
 const WORTH_A_CALL: usize = 64 << 10;
 
-/// How far ahead of the chunks that somebody took a text is encoded, at most.
+/// How far ahead of what the step was handed a text is encoded, at most.
 const FURTHEST: usize = 512 << 10;
 
 /// The segments of one document, in the encoding.
@@ -34,8 +34,8 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    /// What is encoded or being encoded, one behind the other; `ends` of the latter are not there yet.
-    taken: VecDeque<(Found, bool)>,
+    /// What is encoded or being encoded, one behind the other; the latter has no ends yet.
+    taken: VecDeque<Found>,
     /// The number of the first of them.
     first: usize,
     /// Where the next segment begins that nobody took.
@@ -109,10 +109,10 @@ impl Shared {
     /// Hands over what is encoded of the text from `from` on as far as `need`, and lets more be taken.
     fn open(&self, from: usize, need: usize) -> Vec<Found> {
         let mut state = self.lock();
-        while state.taken.front().is_some_and(|(found, _)| found.start < from) {
+        while state.taken.front().is_some_and(|found| found.start < from) {
             state.drop_first();
         }
-        let start = state.taken.front().map_or(state.next, |(found, _)| found.start);
+        let start = state.taken.front().map_or(state.next, |found| found.start);
         if start != from {
             // Somewhere else than where these segments lead to.
             state.first += state.taken.len();
@@ -121,7 +121,7 @@ impl Shared {
         }
         state.until = self.content.len().min(from.saturating_add(FURTHEST));
         let mut ready = Vec::new();
-        while state.taken.front().is_some_and(|(found, is_ready)| *is_ready && found.start < need) {
+        while state.taken.front().is_some_and(|found| !found.ends.is_empty() && found.start < need) {
             ready.extend(state.drop_first());
         }
         ready
@@ -141,13 +141,13 @@ impl Shared {
 
     /// Encodes the next segment that nobody took; says whether there was one.
     fn encode_next(&self) -> bool {
-        let Some((number, mut found)) = self.lock().take_next(&self.content) else { return false };
-        found.ends.reserve((found.segment.end - found.start) / 4);
-        self.tokenizer.ends(&self.content, found.start, found.segment, &mut found.ends);
+        let Some((number, start, segment)) = self.lock().take_next(&self.content) else { return false };
+        let mut ends = Vec::with_capacity((segment.end - start) / 4);
+        self.tokenizer.ends(&self.content, start, segment, &mut ends);
         let mut state = self.lock();
         // It may be left behind by now.
-        if let Some(place) = number.checked_sub(state.first).and_then(|at| state.taken.get_mut(at)) {
-            *place = (found, true);
+        if let Some(found) = number.checked_sub(state.first).and_then(|at| state.taken.get_mut(at)) {
+            found.ends = ends;
         }
         true
     }
@@ -160,19 +160,19 @@ impl Shared {
 impl State {
     fn drop_first(&mut self) -> Option<Found> {
         self.first += 1;
-        self.taken.pop_front().map(|(found, _)| found)
+        self.taken.pop_front()
     }
 
-    fn take_next(&mut self, content: &str) -> Option<(usize, Found)> {
+    /// Its number, where it begins, and what it is.
+    fn take_next(&mut self, content: &str) -> Option<(usize, usize, Segment)> {
         if self.next >= self.until {
             return None;
         }
-        let segment = segment(content, self.next);
-        let found = || Found { start: self.next, segment, ends: Vec::new() };
-        let (number, mine) = (self.first + self.taken.len(), found());
-        self.taken.push_back((found(), false));
+        let (number, start) = (self.first + self.taken.len(), self.next);
+        let segment = segment(content, start);
+        self.taken.push_back(Found { start, segment, ends: Vec::new() });
         self.next = segment.end;
-        Some((number, mine))
+        Some((number, start, segment))
     }
 }
 
@@ -191,6 +191,11 @@ mod tests {
         rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(run)
     }
 
+    fn begin(text: &str) -> (Lookahead, Counts) {
+        let tokenizer = Tokenizer::new(ENCODING);
+        (Lookahead::new(tokenizer, text.into()).unwrap(), Counts::new(tokenizer))
+    }
+
     #[test]
     fn a_thread_alone_has_nobody_to_help_it() {
         let new = || Lookahead::new(Tokenizer::new(ENCODING), "text".into()).is_some();
@@ -204,8 +209,7 @@ mod tests {
         whole.cover(&text, 0..text.len());
         for threads in [2, 3, 8] {
             let counts = on(threads, || {
-                let ahead = Lookahead::new(Tokenizer::new(ENCODING), text.as_str().into()).unwrap();
-                let mut counts = Counts::new(Tokenizer::new(ENCODING));
+                let (ahead, mut counts) = begin(&text);
                 for place in (0..text.len()).step_by(20_011) {
                     let need = (place + 30_000).min(text.len());
                     ahead.reach(&mut counts, 0, need);
@@ -227,8 +231,7 @@ mod tests {
     fn a_place_far_behind_or_ahead_of_what_was_encoded_begins_anew() {
         let text = text();
         on(4, || {
-            let ahead = Lookahead::new(Tokenizer::new(ENCODING), text.as_str().into()).unwrap();
-            let mut counts = Counts::new(Tokenizer::new(ENCODING));
+            let (ahead, mut counts) = begin(&text);
             for place in [0, 100_003, 100_004, 900_001, 900_500, text.len() - 10_000] {
                 ahead.reach(&mut counts, place, place + 10_000);
                 counts.cover(&text, place..place + 10_000);
@@ -243,8 +246,7 @@ mod tests {
     fn nothing_is_encoded_further_than_allowed_or_in_a_pause() {
         let text = text();
         on(2, || {
-            let ahead = Lookahead::new(Tokenizer::new(ENCODING), text.as_str().into()).unwrap();
-            let mut counts = Counts::new(Tokenizer::new(ENCODING));
+            let (ahead, mut counts) = begin(&text);
             ahead.reach(&mut counts, 0, 1);
             while ahead.0.encode_next() {}
             let next = ahead.0.lock().next;
